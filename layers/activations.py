@@ -1,0 +1,226 @@
+"""Elementwise non-linearities, and softmax over the last axis.
+
+Each is one formula forward and its derivative backward; all are stable from -1e4 to 1e4 in float32.
+"""
+
+import math
+
+import numpy as np
+
+from ._checks import check_range
+from .base import Layer
+
+
+def stable_sigmoid(x):
+    """1 / (1 + exp(-x)); where exp overflows to infinity the quotient is 0, as it should be."""
+    with np.errstate(over="ignore"):
+        out = np.exp(-x)
+    out += 1
+    return np.reciprocal(out, out=out)
+
+
+class ReLU(Layer):
+    r"""Rectified linear unit: :math:`\max(0, x)`, with slope 0 at 0.
+
+    Examples
+    --------
+    >>> ReLU().forward(np.array([-1.0, 0.0, 2.0]))
+    array([0., 0., 2.])
+    """
+
+    def forward(self, x):
+        out = np.maximum(x, 0)
+        self.cache = out
+        return out
+
+    def backward(self, dout):
+        out = self.cache
+        return dout * (out > 0)
+
+
+class LeakyReLU(Layer):
+    r"""Leaky rectifier: x where x > 0, else slope * x.
+
+    Parameters
+    ----------
+    slope : float in [0, 1), default 0.01
+        Derivative on the negative side, and at 0.
+
+    References
+    ----------
+    .. [1] Maas, Hannun and Ng (2013), "Rectifier Nonlinearities Improve Neural Network Acoustic Models"
+    """
+
+    def __init__(self, slope=0.01):
+        self.slope = check_range("slope", slope, 0, 1)
+
+    def forward(self, x):
+        self.cache = x
+        return np.where(x > 0, x, self.slope * x)
+
+    def backward(self, dout):
+        x = self.cache
+        return np.where(x > 0, dout, self.slope * dout)
+
+
+class ELU(Layer):
+    r"""Exponential linear unit: x where x > 0, else :math:`\alpha (e^x - 1)`.
+
+    Parameters
+    ----------
+    alpha : float > 0, default 1.0
+        Minus the value towards which the negative side saturates.
+
+    References
+    ----------
+    .. [1] Clevert, Unterthiner and Hochreiter (2015), eq. 16, https://arxiv.org/abs/1511.07289
+    """
+
+    def __init__(self, alpha=1.0):
+        self.alpha = check_range("alpha", alpha, 0, math.inf, closed="neither")
+
+    def forward(self, x):
+        out = np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0)))
+        self.cache = out
+        return out
+
+    def backward(self, dout):
+        out = self.cache
+        return dout * np.where(out > 0, 1, out + self.alpha)  # alpha e^x = out + alpha
+
+
+class Sigmoid(Layer):
+    r"""Logistic sigmoid: :math:`\sigma(x) = 1 / (1 + e^{-x})`, whose derivative is :math:`\sigma (1 - \sigma)`."""
+
+    def forward(self, x):
+        out = stable_sigmoid(x)
+        self.cache = out
+        return out
+
+    def backward(self, dout):
+        out = self.cache
+        return dout * out * (1 - out)
+
+
+class Tanh(Layer):
+    r"""Hyperbolic tangent, whose derivative is :math:`1 - \tanh^2 x`."""
+
+    def forward(self, x):
+        out = np.tanh(x)
+        self.cache = out
+        return out
+
+    def backward(self, dout):
+        out = self.cache
+        return dout * (1 - out * out)
+
+
+class Softplus(Layer):
+    r"""Smooth ReLU: :math:`\log(1 + e^x)`, whose derivative is the sigmoid."""
+
+    def forward(self, x):
+        self.cache = x
+        return np.logaddexp(x, 0)
+
+    def backward(self, dout):
+        x = self.cache
+        return dout * stable_sigmoid(x)
+
+
+class SiLU(Layer):
+    r"""Sigmoid linear unit, or swish: :math:`x \sigma(x)`.
+
+    References
+    ----------
+    .. [1] Elfwing, Uchibe and Doya (2017), https://arxiv.org/abs/1702.03118
+    """
+
+    def forward(self, x):
+        s = stable_sigmoid(x)
+        self.cache = x, s
+        return x * s
+
+    def backward(self, dout):
+        x, s = self.cache
+        return dout * s * (1 + x * (1 - s))
+
+
+class GELU(Layer):
+    r"""Gaussian error linear unit: :math:`x \Phi(x)`, with :math:`\Phi` the normal distribution function.
+
+    Parameters
+    ----------
+    approximate : {"none", "tanh"}, default "none"
+        "tanh" is the faster :math:`\tfrac12 x (1 + \tanh(\sqrt{2/\pi}\,(x + 0.044715 x^3)))`, within 5e-4 of the exact.
+
+    References
+    ----------
+    .. [1] Hendrycks and Gimpel (2016), eq. 2, https://arxiv.org/abs/1606.08415
+    """
+
+    def __init__(self, approximate="none"):
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f'approximate must be "none" or "tanh"; got {approximate!r}')
+        self.approximate = approximate
+
+    def forward(self, x):
+        phi = _normal_cdf(x) if self.approximate == "none" else _normal_cdf_tanh(x)
+        self.cache = x, phi
+        return x * phi
+
+    def backward(self, dout):
+        x, phi = self.cache
+        if self.approximate == "none":
+            density = np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+        else:  # phi = (1 + tanh u) / 2, so phi' = 2 phi (1 - phi) u'
+            density = 2 * phi * (1 - phi) * (_ROOT_2_OVER_PI * (1 + 3 * 0.044715 * x * x))
+        return dout * (phi + x * density)
+
+
+_ROOT_2_OVER_PI = math.sqrt(2 / math.pi)
+
+
+def _normal_cdf(x):
+    from scipy.special import ndtr  # here, because importing SciPy costs more than all of `layers`
+
+    return ndtr(x)
+
+
+def _normal_cdf_tanh(x):
+    u = _ROOT_2_OVER_PI * x * (1 + 0.044715 * x * x)  # never x**3: a float32 power is a hundred times slower
+    return 0.5 * (1 + np.tanh(u))
+
+
+class Softmax(Layer):
+    r"""Softmax over the last axis: :math:`s_i = e^{x_i} / \sum_j e^{x_j}`.
+
+    Its Jacobian is :math:`\operatorname{diag}(s) - s s^T`, so that backward needs one sum a row, never the matrix.
+    """
+
+    def forward(self, x):
+        out = np.exp(x - _row_max(x))  # exp overflows above 709, in float32 above 88
+        out /= out.sum(axis=-1, keepdims=True)
+        self.cache = out
+        return out
+
+    def backward(self, dout):
+        s = self.cache
+        return s * (dout - (dout * s).sum(axis=-1, keepdims=True))
+
+
+class LogSoftmax(Layer):
+    r"""Logarithm of the softmax over the last axis: :math:`x_i - \log \sum_j e^{x_j}`."""
+
+    def forward(self, x):
+        shifted = x - _row_max(x)
+        out = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+        self.cache = out
+        return out
+
+    def backward(self, dout):
+        out = self.cache
+        return dout - np.exp(out) * dout.sum(axis=-1, keepdims=True)
+
+
+def _row_max(x):
+    return x.max(axis=-1, keepdims=True, initial=-math.inf)  # `initial` is for rows of no classes
