@@ -16,7 +16,12 @@ def stable_sigmoid(x):
     with np.errstate(over="ignore"):
         out = np.exp(-x)
     out += 1
-    return np.reciprocal(out, out=out)
+    return np.reciprocal(out)
+
+
+def row_max(x):
+    """Maximum over the last axis, kept with size 1; 0 for rows of no classes, which have none."""
+    return x.max(axis=-1, keepdims=True) if x.shape[-1] else 0
 
 
 class ReLU(Layer):
@@ -198,7 +203,7 @@ class Softmax(Layer):
     """
 
     def forward(self, x):
-        out = np.exp(x - _row_max(x))  # exp overflows above 709, in float32 above 88
+        out = np.exp(x - row_max(x))  # exp overflows above 709, in float32 above 88
         out /= out.sum(axis=-1, keepdims=True)
         self.cache = out
         return out
@@ -212,7 +217,7 @@ class LogSoftmax(Layer):
     r"""Logarithm of the softmax over the last axis: :math:`x_i - \log \sum_j e^{x_j}`."""
 
     def forward(self, x):
-        shifted = x - _row_max(x)
+        shifted = x - row_max(x)
         out = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
         self.cache = out
         return out
@@ -220,7 +225,3 @@ class LogSoftmax(Layer):
     def backward(self, dout):
         out = self.cache
         return dout - np.exp(out) * dout.sum(axis=-1, keepdims=True)
-
-
-def _row_max(x):
-    return x.max(axis=-1, keepdims=True, initial=-math.inf)  # `initial` is for rows of no classes

@@ -1,0 +1,198 @@
+"""Batch and layer normalization: each feature, or each example, to mean 0 and variance 1, then scaled and shifted."""
+
+import math
+
+import numpy as np
+
+from ._checks import check_positive, check_range
+from .base import Layer, Parameter
+
+
+class BatchNorm(Layer):
+    r"""Normalize each feature over the batch.
+
+    .. math:: \text{out}_{nd} = \gamma_d \hat x_{nd} + \beta_d, \qquad
+              \hat x_{nd} = (x_{nd} - \mu_d) / \sqrt{\sigma^2_d + \text{eps}}
+
+    In training :math:`\mu` and :math:`\sigma^2` are the mean and (biased) variance of the batch, so that
+
+    .. math:: dx = \frac{\gamma}{\sqrt{\sigma^2 + \text{eps}}} \Big( dout - \frac1N \sum_n dout_n
+              - \hat x \, \frac1N \sum_n dout_n \hat x_n \Big)
+
+    In evaluation they are the running statistics, constants, and only the factor stays.
+
+    Parameters
+    ----------
+    num_features : int
+        Features D of an input (N, D).
+    eps : float > 0, default 1e-5
+        Added to the variance, in its units.
+    running_decay : float in [0, 1], default 0.9
+        Weight of the *old* running statistics at each training step.
+    dtype : dtype, default float32
+        Of the parameters, the statistics, the outputs and the gradients.
+
+    Raises
+    ------
+    ValueError
+        If `x` does not have shape (N, `num_features`).
+
+    Notes
+    -----
+    `running_mean` starts at 0, `running_var` at 1; `running_var` follows the unbiased variance, as in PyTorch, while
+    CS231n starts at 0 with the biased one. `running_decay` is CS231n's `momentum`, and 1 - PyTorch's `momentum`.
+    A training batch of one example has no spread: out is beta, `running_var` keeps its value, and dx is 0; PyTorch
+    refuses it. An empty batch leaves the statistics alone.
+
+    References
+    ----------
+    .. [1] Ioffe and Szegedy (2015), algorithms 1 and 2, https://arxiv.org/abs/1502.03167
+
+    Examples
+    --------
+    >>> layer = BatchNorm(2, dtype=np.float64)
+    >>> layer.forward(np.array([[1.0, 10.0], [3.0, 30.0]])).round(3)
+    array([[-1., -1.],
+           [ 1.,  1.]])
+    >>> layer.running_mean, layer.running_var
+    (array([0.2, 2. ]), array([ 1.1, 20.9]))
+    """
+
+    buffers = ("running_mean", "running_var")
+
+    def __init__(self, num_features, *, eps=1e-5, running_decay=0.9, dtype=np.float32):
+        D = check_positive("num_features", num_features)
+        self.eps = check_range("eps", eps, 0, math.inf, closed="neither")
+        self.running_decay = check_range("running_decay", running_decay, 0, 1, closed="both")
+        self.gamma = Parameter(np.ones(D, dtype), decay=False)
+        self.beta = Parameter(np.zeros(D, dtype), decay=False)
+        self.running_mean = np.zeros(D, dtype)
+        self.running_var = np.ones(D, dtype)
+
+    def forward(self, x):
+        gamma = self.gamma.value
+        x = np.asarray(x, gamma.dtype)
+        if x.ndim != 2 or x.shape[1] != len(gamma):
+            raise ValueError(_wrong_shape(f"(N, {len(gamma)})", x))
+        if self.training:
+            x_hat, mean, var = _centre(x, axis=0)
+            self._update_running(mean[0], var[0], len(x))
+        else:
+            x_hat, var = x - self.running_mean, self.running_var
+        inv_std = 1 / np.sqrt(var + self.eps)  # (1, D), or (D,) in evaluation
+        x_hat *= inv_std
+        self.cache = x_hat, inv_std, self.training
+        out = x_hat * gamma
+        out += self.beta.value
+        return out
+
+    def backward(self, dout):
+        x_hat, inv_std, training = self.cache
+        dgamma = (dout * x_hat).sum(axis=0)  # gamma and beta were broadcast over the rows
+        dbeta = dout.sum(axis=0)
+        self.gamma.add_grad(dgamma)
+        self.beta.add_grad(dbeta)
+        factor = self.gamma.value * inv_std
+        if not training:
+            return dout * factor
+        n = max(1, len(x_hat))
+        dx = x_hat * (dgamma / -n)  # through the variance
+        dx -= dbeta / n  # through the mean
+        dx += dout
+        dx *= factor
+        return dx
+
+    def _update_running(self, mean, var, n):
+        # In place: tied twins share the arrays. One example says nothing of the variance, none says nothing at all.
+        new = 1 - self.running_decay
+        if n > 0:
+            self.running_mean += new * (mean - self.running_mean)
+        if n > 1:
+            self.running_var += new * (var * (n / (n - 1)) - self.running_var)
+
+
+class LayerNorm(Layer):
+    r"""Normalize each example over its features, the last axis; the same in training and evaluation.
+
+    .. math:: \text{out} = \gamma \hat x + \beta, \qquad \hat x = (x - \mu) / \sqrt{\sigma^2 + \text{eps}}
+
+    with the mean :math:`\mu` and (biased) variance :math:`\sigma^2` of the D features of one example, so that with
+    :math:`d\hat x = dout\,\gamma`
+
+    .. math:: dx = \frac{1}{\sqrt{\sigma^2 + \text{eps}}} \Big( d\hat x - \overline{d\hat x}
+              - \hat x \, \overline{d\hat x\,\hat x} \Big)
+
+    Parameters
+    ----------
+    num_features : int
+        Features D of an input (..., D), with any leading axes.
+    eps : float > 0, default 1e-5
+        Added to the variance, in its units.
+    dtype : dtype, default float32
+        Of the parameters, the outputs and the gradients.
+
+    Raises
+    ------
+    ValueError
+        If the last axis of `x` does not have `num_features` entries.
+
+    References
+    ----------
+    .. [1] Ba, Kiros and Hinton (2016), https://arxiv.org/abs/1607.06450
+
+    Examples
+    --------
+    >>> LayerNorm(2).forward(np.array([[1.0, 3.0], [50.0, 10.0]])).round(3)
+    array([[-1.,  1.],
+           [ 1., -1.]], dtype=float32)
+    """
+
+    def __init__(self, num_features, *, eps=1e-5, dtype=np.float32):
+        D = check_positive("num_features", num_features)
+        self.eps = check_range("eps", eps, 0, math.inf, closed="neither")
+        self.gamma = Parameter(np.ones(D, dtype), decay=False)
+        self.beta = Parameter(np.zeros(D, dtype), decay=False)
+
+    def forward(self, x):
+        gamma = self.gamma.value
+        x = np.asarray(x, gamma.dtype)
+        if x.ndim < 1 or x.shape[-1] != len(gamma):
+            raise ValueError(_wrong_shape(f"(..., {len(gamma)})", x))
+        x_hat, _, var = _centre(x, axis=-1)
+        inv_std = 1 / np.sqrt(var + self.eps)  # (..., 1)
+        x_hat *= inv_std
+        self.cache = x_hat, inv_std
+        out = x_hat * gamma
+        out += self.beta.value
+        return out
+
+    def backward(self, dout):
+        x_hat, inv_std = self.cache
+        leading = tuple(range(dout.ndim - 1))
+        self.gamma.add_grad((dout * x_hat).sum(axis=leading))  # gamma and beta were broadcast over the leading axes
+        self.beta.add_grad(dout.sum(axis=leading))
+        dx_hat = dout * self.gamma.value
+        dx = x_hat * -(dx_hat * x_hat).mean(axis=-1, keepdims=True)  # through the variance
+        dx -= dx_hat.mean(axis=-1, keepdims=True)  # through the mean
+        dx += dx_hat
+        dx *= inv_std
+        return dx
+
+
+def _centre(x, axis):
+    """(x - mean, mean, biased variance) over `axis`, kept with size 1; mean and variance of nothing are 0.
+
+    The mean of the centred values is not quite 0: it is the error of the first mean, which in float32 and far from 0
+    is not small beside the spread. So it is taken off too; and never E[x**2] - E[x]**2, which cancels.
+    """
+    n = max(1, x.shape[axis])
+    mean = x.sum(axis=axis, keepdims=True) / n
+    centred = x - mean
+    error = centred.sum(axis=axis, keepdims=True) / n
+    centred -= error
+    mean += error
+    return centred, mean, (centred * centred).sum(axis=axis, keepdims=True) / n
+
+
+def _wrong_shape(expected, x):
+    return f"x must have shape {expected}; got {x.shape}. Make num_features the width of the layer before"
