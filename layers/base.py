@@ -178,7 +178,7 @@ class Layer:
                 yield from ((f"{name}.{i}", layer) for i, layer in enumerate(value) if isinstance(layer, Layer))
 
     def walk(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
-        """This layer and all below it, with dotted names; the layer itself has the name given as `prefix`."""
+        """The layer and all below it, with dotted names; the layer itself has the name given as `prefix`."""
         yield prefix, self
         for name, child in self.children():
             yield from child.walk(f"{prefix}.{name}" if prefix else name)
@@ -332,7 +332,10 @@ def _checking(backward: Any) -> Any:
     @functools.wraps(backward)
     def checking(self: Any, *douts: Any, **options: Any) -> Any:
         try:
-            fits = len(douts) == 1 and douts[0].shape == self._out_shape
+            if douts:
+                fits = len(douts) == 1 and douts[0].shape == self._out_shape
+            else:
+                fits = self._out_shape == ()  # a loss, whose dout is 1 unless given
         except AttributeError:  # no forward yet, or a dout that is a plain number or None
             fits = False
         if not fits:
@@ -346,7 +349,9 @@ def _check_douts(layer: Layer, backward: Any, douts: tuple[Any, ...], options: d
     """The slow road: explain what is wrong, or let pass what the quick comparison could not judge."""
     name = type(layer).__name__
     if not hasattr(layer, "_out_shape"):
-        raise ValueError(f"{name}.backward was called before forward; call forward first, it caches what backward needs")
+        raise ValueError(
+            f"{name}.backward was called before forward; call forward first, it caches what backward needs"
+        )
     inspect.signature(backward).bind(layer, *douts, **options)
     shapes = layer._out_shape
     if not (shapes and isinstance(shapes[0], tuple)):
