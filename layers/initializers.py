@@ -16,6 +16,7 @@ References
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -37,22 +38,22 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 def he_normal(rng: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
     """Normal with standard deviation sqrt(2 / fan-in), for ReLU [2]_."""
-    return _normal(rng, shape, dtype, math.sqrt(2 / max(1, fans(shape)[0])))
+    return _normal(rng, shape, dtype, scale=math.sqrt(2 / max(1, fans(shape)[0])))
 
 
 def he_uniform(rng: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
     """Uniform in +-sqrt(6 / fan-in), for ReLU [2]_."""
-    return _uniform(rng, shape, dtype, math.sqrt(6 / max(1, fans(shape)[0])))
+    return _uniform(rng, shape, dtype, bound=math.sqrt(6 / max(1, fans(shape)[0])))
 
 
 def xavier_normal(rng: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
     """Normal with standard deviation sqrt(2 / (fan-in + fan-out)), for tanh and sigmoid [1]_."""
-    return _normal(rng, shape, dtype, math.sqrt(2 / max(1, sum(fans(shape)))))
+    return _normal(rng, shape, dtype, scale=math.sqrt(2 / max(1, sum(fans(shape)))))
 
 
 def xavier_uniform(rng: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
     """Uniform in +-sqrt(6 / (fan-in + fan-out)), for tanh and sigmoid [1]_."""
-    return _uniform(rng, shape, dtype, math.sqrt(6 / max(1, sum(fans(shape)))))
+    return _uniform(rng, shape, dtype, bound=math.sqrt(6 / max(1, sum(fans(shape)))))
 
 
 glorot_normal = xavier_normal
@@ -61,12 +62,12 @@ glorot_uniform = xavier_uniform
 
 def lecun_normal(rng: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
     """Normal with standard deviation sqrt(1 / fan-in), for linear units and SELU [3]_."""
-    return _normal(rng, shape, dtype, math.sqrt(1 / max(1, fans(shape)[0])))
+    return _normal(rng, shape, dtype, scale=math.sqrt(1 / max(1, fans(shape)[0])))
 
 
 def lecun_uniform(rng: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
     """Uniform in +-sqrt(3 / fan-in), for linear units and SELU [3]_."""
-    return _uniform(rng, shape, dtype, math.sqrt(3 / max(1, fans(shape)[0])))
+    return _uniform(rng, shape, dtype, bound=math.sqrt(3 / max(1, fans(shape)[0])))
 
 
 def normal(scale: float = 1e-2) -> Initializer:
@@ -77,12 +78,12 @@ def normal(scale: float = 1e-2) -> Initializer:
     >>> normal(0.1)(0, (2, 3), np.float32).shape
     (2, 3)
     """
-    return lambda rng, shape, dtype=np.float32: _normal(rng, shape, dtype, scale)
+    return functools.partial(_normal, scale=scale)
 
 
 def uniform(bound: float = 1e-2) -> Initializer:
     """Uniform in +-`bound`, whatever the fans."""
-    return lambda rng, shape, dtype=np.float32: _uniform(rng, shape, dtype, bound)
+    return functools.partial(_uniform, bound=bound)
 
 
 def orthogonal(rng: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
@@ -100,9 +101,9 @@ def zeros(rng: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarr
     return np.zeros(shape, dtype)
 
 
-def _normal(rng: Any, shape: tuple[int, ...], dtype: Any, scale: float) -> np.ndarray:
+def _normal(rng: Any, shape: tuple[int, ...], dtype: Any = np.float32, *, scale: float) -> np.ndarray:
     return (np.random.default_rng(rng).standard_normal(shape) * scale).astype(dtype)
 
 
-def _uniform(rng: Any, shape: tuple[int, ...], dtype: Any, bound: float) -> np.ndarray:
+def _uniform(rng: Any, shape: tuple[int, ...], dtype: Any = np.float32, *, bound: float) -> np.ndarray:
     return np.random.default_rng(rng).uniform(-bound, bound, shape).astype(dtype)
