@@ -27,7 +27,15 @@ from layers.gates import (
     unbroadcast,
 )
 
-SHAPES = [((4, 3), (4, 3)), ((4, 3), (3,)), ((3,), (4, 3)), ((4, 1), (1, 3)), ((2, 1, 3), (4, 1)), ((4, 3), ()), ((), ())]
+SHAPES = [
+    ((4, 3), (4, 3)),
+    ((4, 3), (3,)),
+    ((3,), (4, 3)),
+    ((4, 1), (1, 3)),
+    ((2, 1, 3), (4, 1)),
+    ((4, 3), ()),
+    ((), ()),
+]
 EMPTY_SHAPES = [((0, 3), (3,)), ((0, 3), (1, 3)), ((2, 0), (2, 1)), ((1,), (0,))]
 BINARY = [Add, Multiply, Power, Maximum, Minimum]
 MATMULS = [
@@ -143,6 +151,13 @@ def test_power_differentiates_a_base_that_is_not_positive_but_not_its_exponent()
     np.testing.assert_allclose(dexponent, [0.0, 0.0, 8 * 0.6931471805599453], rtol=1e-15)
 
 
+def test_exponent_gets_no_gradient_where_the_power_is_infinite_or_not_a_number():
+    gate = Power()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gate.forward(np.array([0.0, -2.0]), np.array([-1.0, 0.5]))
+        np.testing.assert_array_equal(gate.backward(np.ones(2))[1], [0.0, 0.0])
+
+
 def test_power_zero_has_no_slope_even_at_zero():
     gate = Power()
     gate.forward(np.array([0.0, 3.0]), 0)
@@ -186,7 +201,7 @@ def test_copy_refuses_another_number_of_gradients():
 def test_reshape_and_transpose_put_gradients_back_in_place():
     x = np.arange(24.0).reshape(2, 3, 4)
     for axes in itertools.permutations(range(3)):
-        for signed in (axes, tuple(axis - 3 for axis in axes)):
+        for signed in (axes, tuple(axis - 3 for axis in axes), (axes[0] - 3, *axes[1:])):
             gate = Transpose(signed)
             np.testing.assert_array_equal(gate.backward(gate.forward(x)), x)
     for gate in Transpose(), Reshape((4, -1)), Reshape(24), Reshape((2, 1, 12)):
