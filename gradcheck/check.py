@@ -1,0 +1,174 @@
+"""Checks of a pair of functions, a layer, a loss: numbers against the backward that someone wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .examine import examine
+from .report import Report
+from .subjects import LayerObject, LossFunction, Pair, names_of
+
+DIRECTIONS = 3
+
+
+def check(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any] | None,
+    *inputs: Any,
+    rng: np.random.Generator | int = 0,
+    directions: int = DIRECTIONS,
+    wrt: Sequence[str] | None = None,
+) -> Report:
+    r"""Check a backward function against its forward, for every floating-point input.
+
+    For a Gaussian dout and Gaussian directions u, :math:`\langle \text{dout}, J u \rangle` by central differences
+    must be :math:`\langle \text{backward}(\text{dout}), u \rangle`. That costs a handful of forwards, whatever the
+    size of the inputs. Where the two differ, many steps are tried and the error of the differences is estimated; a
+    gradient is called wrong only if it is off by clearly more, and the entries that are wrong are then found.
+
+    Parameters
+    ----------
+    forward : callable
+        ``forward(*inputs) -> (out, cache)``; with several outputs ``(out1, out2, cache)``. Or, for a backward that
+        needs no cache, ``forward(*inputs) -> out``.
+    backward : callable or None
+        ``backward(dout, cache)`` (one dout per output, then the cache), or ``backward(dout)`` without a cache. It
+        returns one gradient for each floating input, in their order; a bare array where there is one. None if the
+        cache of `forward` is itself the backward: ``forward(x) -> (out, backward)``.
+    *inputs : array or anything
+        Floating arrays are converted to float64 and differentiated (plain floats, if there is no array); all others,
+        such as labels, settings and generators, are passed as they are, a fresh copy each time.
+    rng : numpy.random.Generator or int, default 0
+        Source of dout and the directions.
+    directions : int >= 1, default 3
+        Directions for each argument.
+    wrt : sequence of str, optional
+        Names of the inputs to differentiate instead.
+
+    Returns
+    -------
+    Report
+        True where all is right; ``print`` it.
+
+    Notes
+    -----
+    Arrays are passed read-only, so that a write into an argument or dout is caught. NumPy's global generator is set
+    back before each forward, so that a random forward repeats itself. Nothing depends on the scale of the loss.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> def square_forward(x):
+    ...     return x**2, x
+    >>> def square_backward(dout, cache):
+    ...     return dout * cache
+    >>> report = check(square_forward, square_backward, np.array([1.0, -3.0]))
+    >>> report.verdict, report.arguments[0].wrong, round(report.arguments[0].worst.ratio, 6)
+    ('fail', 2, 0.5)
+    """
+    return examine(Pair(forward, backward, inputs, wrt), rng, directions)
+
+
+def check_layer(
+    layer: Any,
+    *inputs: Any,
+    rng: np.random.Generator | int = 0,
+    directions: int = DIRECTIONS,
+    wrt: Sequence[str] | None = None,
+) -> Report:
+    """Check a layer object: the gradients of every floating input and of every parameter.
+
+    Parameters
+    ----------
+    layer : object
+        With ``forward(*inputs) -> out`` and ``backward(dout)``; with a ``parameters()`` that returns a dict of
+        objects with `value` and `grad`, or with dicts `params` and `grads`, or without parameters. It is copied,
+        never changed; the copy is converted by ``astype(float64)`` if it has that.
+    *inputs, rng, directions, wrt
+        As in `check`.
+
+    Notes
+    -----
+    Each forward begins with the same generators, running statistics and other state, in the layer's own mode:
+    dropout is checked with its mask, not switched off.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class Square:
+    ...     def forward(self, x):
+    ...         self.cache = x
+    ...         return x**2
+    ...
+    ...     def backward(self, dout):
+    ...         return 2 * self.cache * dout
+    >>> bool(check_layer(Square(), np.array([1.0, -3.0])))
+    True
+    """
+    return examine(LayerObject(layer, inputs, wrt), rng, directions)
+
+
+def check_loss(
+    loss: Any,
+    scores: Any,
+    *targets: Any,
+    rng: np.random.Generator | int = 0,
+    directions: int = DIRECTIONS,
+    wrt: Sequence[str] | None = None,
+) -> Report:
+    """Check the gradient of a loss with respect to its first argument, the scores, and to its parameters if any.
+
+    Parameters
+    ----------
+    loss : object or callable
+        An object with ``forward(scores, *targets) -> float`` and ``backward() -> dscores``, or ``backward(dout)``;
+        or a function ``f(scores, *targets) -> (loss, dscores)``.
+    scores : array
+        The point.
+    *targets : array or anything
+        Passed on, not differentiated.
+    rng, directions, wrt
+        As in `check`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> def squared_error(x, y):
+    ...     return np.sum((x - y) ** 2), 2 * (x - y)
+    >>> bool(check_loss(squared_error, np.array([1.0, 2.0]), np.array([0.5, 4.0])))
+    True
+    """
+    if not hasattr(loss, "forward"):
+        return examine(LossFunction(loss, (scores, *targets), wrt), rng, directions)
+    wrt = names_of(loss.forward, 1) if wrt is None else wrt
+    return examine(LayerObject(loss, (scores, *targets), wrt), rng, directions)
+
+
+def assert_gradients(target: Any, *inputs: Any, **options: Any) -> None:
+    """Raise AssertionError with the report unless every gradient is right: a test in one line.
+
+    Parameters
+    ----------
+    target : layer, pair or function
+        A layer object for `check_layer`; a tuple (forward, backward) for `check`; a function that returns a loss and
+        its gradient for `check_loss`.
+    *inputs, **options
+        As in the function that is called.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> assert_gradients((lambda x: (3 * x, None), lambda dout, cache: 3 * dout), np.ones(4))
+    """
+    __tracebackhide__ = True  # pytest shows the caller's line
+    if isinstance(target, tuple):
+        report = check(*target, *inputs, **options)
+    elif hasattr(target, "forward"):
+        report = check_layer(target, *inputs, **options)
+    else:
+        report = check_loss(target, *inputs, **options)
+    if not report:
+        raise AssertionError(str(report))

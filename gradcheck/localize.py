@@ -1,0 +1,133 @@
+"""Which entries of a suspect gradient are wrong, and whether a kink explains them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .directional import CLEAN, CLEAR, Line
+from .numeric import Estimate
+from .report import ArgumentResult, Worst
+
+ALL = 2048  # arrays up to this size are compared entry by entry
+SAMPLE = 120  # entries of a larger one that are drawn at random, beside those found by bisection
+DESCENTS = 8
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry's gradient by differences."""
+
+    index: int
+    analytic: float
+    numeric: float
+    wrong: bool
+    sides: tuple[float, float] | None  # where the function has a kink or a jump, the slopes on both sides
+    excused: bool  # the returned value lies between them
+
+
+def locate(name: str, line: Line, gradient: np.ndarray, estimate: Estimate, rng: np.random.Generator) -> ArgumentResult:
+    """Compare entry by entry; a gradient is accused only if one entry is shown to be wrong."""
+    flat = gradient.ravel()
+    h = min(estimate.h, 2e-5 * line.scale)
+    every = flat.size <= ALL
+    indices = range(flat.size) if every else _suspects(line, flat, h, rng)
+    entries = [_entry(line, i, float(flat[i]), h, estimate.noise) for i in indices]
+    accused = [entry for entry in entries if entry.wrong and not entry.excused]
+    excused = sum(entry.excused for entry in entries)
+    notes = [f"{excused} of {len(entries)} entries sit on a kink, where any slope between both sides will do"]
+    result = ArgumentResult(name, "pass", checked=len(entries), notes=notes if excused else [])
+    worst = _confirmed(line, accused, gradient.shape)
+    if worst is not None:
+        result.worst, result.wrong = worst, len(accused)
+        _describe(result, accused)
+    elif accused or not excused or not every:
+        result.verdict = "inconclusive"
+        result.notes.append("directions disagree, but no single entry could be shown to be wrong")
+    return result
+
+
+def _entry(line: Line, index: int, analytic: float, h: float, noise: float) -> Entry:
+    step = h * _basis(line, index)
+    up, down = line.rise(step), line.rise(-step)
+    half_up, half_down = line.rise(step / 2), line.rise(-step / 2)
+    wide, narrow = (up - down) / (2 * h), (half_up - half_down) / h
+    numeric = (4 * narrow - wide) / 3
+    error = abs(narrow - wide) + noise / h
+    gap = abs(analytic - numeric)
+    # Second differences shrink to a quarter with half the step where f is smooth, to a half at a kink, not at a jump.
+    bend, half_bend = up + down, half_up + half_down
+    kink = abs(bend) > 20 * noise and half_bend / bend > 0.4
+    low, high = sorted((-half_down / (h / 2), half_up / (h / 2)))
+    slack = 1e-3 * (high - low) + CLEAR * noise / h
+    wrong = bool(gap > CLEAR * error + CLEAN * max(abs(analytic), abs(numeric))) or (kink and gap > slack)
+    excused = kink and low - slack <= analytic <= high + slack
+    return Entry(index, analytic, numeric, wrong, (low, high) if kink else None, excused)
+
+
+def _basis(line: Line, index: int) -> np.ndarray:
+    basis = np.zeros(line.x.size)
+    basis[index] = 1
+    return basis.reshape(line.x.shape)
+
+
+def _confirmed(line: Line, accused: list[Entry], shape: tuple[int, ...]) -> Worst | None:
+    """The entry with the largest error that a sweep of steps confirms."""
+    for entry in sorted(accused, key=lambda entry: -abs(entry.analytic - entry.numeric))[:3]:
+        basis, size = _basis(line, entry.index), abs(float(line.x.flat[entry.index]))
+        value, error, _, _ = line.sweep(basis)
+        if 0 < size < 1e-2 and _vindicated(entry, line.sweep(basis, size)):
+            continue  # log(x) at 1e-8 bends within the shortest of the usual steps
+        if abs(entry.analytic - value) > CLEAR * error + CLEAN * abs(entry.analytic):
+            where = tuple(int(i) for i in np.unravel_index(entry.index, shape))
+            return Worst(where, entry.analytic, value)
+    return None
+
+
+def _vindicated(entry: Entry, estimate: Estimate) -> bool:
+    return abs(entry.analytic - estimate.value) <= CLEAR * estimate.error <= 0.01 * abs(entry.analytic)
+
+
+def _describe(result: ArgumentResult, accused: list[Entry]) -> None:
+    """A fail or, if all wrong entries sit on kinks, a kink; and whether all are wrong by one factor."""
+    result.verdict = "fail"
+    sides = [entry.sides for entry in accused if entry.sides is not None]
+    if len(sides) == len(accused):
+        result.verdict = "kink"
+        low, high = sides[0]
+        result.notes.append(f"at a kink any slope between both sides will do, such as {low:.6g} to {high:.6g}")
+        return
+    ratios = np.array([entry.analytic / entry.numeric for entry in accused if entry.numeric])
+    if len(ratios) == len(accused) > 1 and np.ptp(ratios) < 1e-4 * abs(ratios.mean()) and ratios.mean():
+        result.notes.append("all wrong by one factor")
+
+
+def _suspects(line: Line, gradient: np.ndarray, h: float, rng: np.random.Generator) -> Iterable[int]:
+    """Entries of a large gradient that bisection finds, and a random sample to tell how many are like them."""
+    found = {_bisect(line, gradient, h, rng.standard_normal(gradient.size)) for _ in range(DESCENTS)}
+    sample = rng.choice(gradient.size, SAMPLE, replace=False).tolist()
+    return sorted(found.union(sample))
+
+
+def _bisect(line: Line, gradient: np.ndarray, h: float, u: np.ndarray) -> int:
+    """Halve the range of entries and follow the half whose slope is further off: 2 forwards for each halving."""
+
+    def gap(low: int, high: int) -> float:
+        part = np.zeros_like(u)
+        part[low:high] = u[low:high]
+        step = h * part.reshape(line.x.shape)
+        return line.rise(step, -step) / (2 * h) - float(np.vdot(gradient, part))
+
+    low, high = 0, u.size
+    total = gap(low, high)
+    while high - low > 1:
+        middle = (low + high) // 2
+        left = gap(low, middle)
+        right = total - left  # slopes add
+        if abs(left) >= abs(right):
+            high, total = middle, left
+        else:
+            low, total = middle, right
+    return low
