@@ -347,6 +347,8 @@ def _checking(backward: Any) -> Any:
 
 def _check_douts(layer: Layer, backward: Any, douts: tuple[Any, ...], options: dict[str, Any]) -> None:
     """The slow road: explain what is wrong, or let pass what the quick comparison could not judge."""
+    if type(layer).backward.__wrapped__ is not backward:
+        return  # called through super() by a subclass, whose own backward has been checked
     name = type(layer).__name__
     if not hasattr(layer, "_out_shape"):
         raise ValueError(
