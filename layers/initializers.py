@@ -97,7 +97,7 @@ def orthogonal(rng: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> np.
 
 
 def zeros(rng: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
-    """All zeros: right for biases, and for the weights of a linear classifier; a deeper net would never break symmetry."""
+    """All zeros: right for biases and for a linear classifier; in a deeper net all units would stay equal."""
     return np.zeros(shape, dtype)
 
 

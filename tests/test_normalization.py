@@ -1,0 +1,195 @@
+import math
+
+import numpy as np
+import pytest
+
+from layers import BatchNorm, LayerNorm
+
+from .differences import assert_backward_is_right
+
+
+def naive_normalized(values, eps=1e-5):
+    """One list of numbers to mean 0 and variance 1, in plain Python."""
+    mean = math.fsum(values) / len(values)
+    var = math.fsum((v - mean) ** 2 for v in values) / len(values)
+    return [(v - mean) / math.sqrt(var + eps) for v in values]
+
+
+def randomized(layer, seed=5):
+    """Move gamma and beta away from 1 and 0, which hide mistakes."""
+    rng = np.random.default_rng(seed)
+    layer.gamma.value = 1 + 0.5 * rng.standard_normal(layer.gamma.value.shape)
+    layer.beta.value = rng.standard_normal(layer.beta.value.shape)
+    return layer
+
+
+def draw(*shape, seed=0):
+    return 3 + 2 * np.random.default_rng(seed).standard_normal(shape)
+
+
+def test_batch_norm_normalizes_each_column_as_plain_python_does():
+    layer, x = randomized(BatchNorm(3, dtype=np.float64)), draw(7, 3)
+    columns = [naive_normalized(column.tolist()) for column in x.T]
+    np.testing.assert_allclose(
+        layer.forward(x), np.array(columns).T * layer.gamma.value + layer.beta.value, rtol=1e-12, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("shape", [(3,), (7, 3), (4, 2, 3), (2, 1, 2, 3)])
+def test_layer_norm_normalizes_each_row_as_plain_python_does(shape):
+    layer, x = randomized(LayerNorm(3, dtype=np.float64)), draw(*shape)
+    rows = [naive_normalized(row.tolist()) for row in x.reshape(-1, 3)]
+    expected = np.reshape(rows, shape) * layer.gamma.value + layer.beta.value
+    np.testing.assert_allclose(layer.forward(x), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+@pytest.mark.parametrize("training", [True, False])
+def test_backward_of_batch_norm_is_the_slope_in_both_modes(training, n):
+    layer = randomized(
+        BatchNorm(3, dtype=np.float64, running_decay=1.0)
+    )  # 1: the differences leave the statistics alone
+    layer.running_mean[:] = [1.0, 2.0, 3.0]
+    layer.running_var[:] = [0.5, 2.0, 4.0]
+    assert_backward_is_right(layer.train(training), draw(n, 3))
+
+
+@pytest.mark.parametrize("shape", [(3,), (5, 3), (2, 4, 3)])
+def test_backward_of_layer_norm_is_the_slope(shape):
+    assert_backward_is_right(randomized(LayerNorm(3, dtype=np.float64)), draw(*shape))
+
+
+def test_the_eval_mode_gradient_is_a_constant_factor():
+    layer = BatchNorm(2, dtype=np.float64).eval()
+    layer.running_var[:] = [4.0, 0.25]
+    layer.forward(draw(3, 2))
+    np.testing.assert_allclose(layer.backward(np.ones((3, 2))), [[0.5, 2.0]] * 3, rtol=1e-4)
+
+
+def test_backward_belongs_to_its_forward_whatever_the_mode_is_now():
+    layer, dout = BatchNorm(3, dtype=np.float64), draw(7, 3, seed=1)
+    layer.forward(draw(7, 3))
+    dx = layer.backward(dout)
+    layer.eval()
+    np.testing.assert_array_equal(layer.backward(dout), dx)
+
+
+def test_running_statistics_by_hand():
+    layer = BatchNorm(1, running_decay=0.75, dtype=np.float64)
+    layer.forward(np.array([[2.0], [6.0]]))  # mean 4, biased variance 4, unbiased 8
+    np.testing.assert_allclose(layer.running_mean, [0.75 * 0 + 0.25 * 4])
+    np.testing.assert_allclose(layer.running_var, [0.75 * 1 + 0.25 * 8])
+    layer.forward(np.array([[0.0], [0.0]]))
+    np.testing.assert_allclose(layer.running_mean, [0.75 * 1])
+    np.testing.assert_allclose(layer.running_var, [0.75 * 2.75])
+
+
+def test_running_statistics_move_toward_those_of_the_data():
+    layer, rng = BatchNorm(2), np.random.default_rng(0)
+    for _ in range(200):
+        layer.forward(rng.normal([5, -3], [2, 0.5], (64, 2)))
+    np.testing.assert_allclose(layer.running_mean, [5, -3], atol=0.3)
+    np.testing.assert_allclose(layer.running_var, [4, 0.25], rtol=0.2)
+
+
+def test_evaluation_uses_the_running_statistics_and_leaves_them_alone():
+    layer = BatchNorm(1, dtype=np.float64).eval()
+    layer.running_mean[:], layer.running_var[:] = 3.0, 4.0
+    np.testing.assert_allclose(layer.forward(np.array([[5.0]])), [[1.0]], rtol=1e-5)
+    assert (layer.running_mean[0], layer.running_var[0]) == (3.0, 4.0)
+
+
+def test_a_training_batch_of_one_gives_beta_and_keeps_the_running_variance():
+    layer = randomized(BatchNorm(3, dtype=np.float64))
+    np.testing.assert_array_equal(layer.forward(draw(1, 3)), layer.beta.value[None])
+    np.testing.assert_array_equal(layer.running_var, [1, 1, 1])
+    np.testing.assert_allclose(layer.running_mean, 0.1 * draw(1, 3)[0])
+    np.testing.assert_array_equal(layer.backward(np.ones((1, 3))), np.zeros((1, 3)))
+
+
+def test_an_empty_batch_gives_nothing_and_keeps_the_statistics():
+    layer = BatchNorm(3)
+    assert layer.forward(np.zeros((0, 3))).shape == (0, 3)
+    assert layer.backward(np.zeros((0, 3), np.float32)).shape == (0, 3)
+    np.testing.assert_array_equal(layer.running_mean, [0, 0, 0])
+    np.testing.assert_array_equal(layer.running_var, [1, 1, 1])
+    np.testing.assert_array_equal(layer.gamma.grad, [0, 0, 0])
+
+
+def test_tied_twins_share_the_running_statistics():
+    layer = BatchNorm(2, running_decay=0.5)
+    twin = layer.tied()
+    layer.forward(np.full((4, 2), 8.0))
+    twin.forward(np.full((4, 2), 8.0))
+    assert twin.running_mean is layer.running_mean
+    np.testing.assert_allclose(layer.running_mean, [6, 6])
+
+
+def test_the_state_carries_the_statistics_and_astype_converts_them():
+    layer = BatchNorm(2)
+    layer.forward(draw(5, 2))
+    other = BatchNorm(2, dtype=np.float64)
+    other.load_state_dict(layer.state_dict())
+    assert set(layer.state_dict()) == {"gamma", "beta", "running_mean", "running_var"}
+    np.testing.assert_array_equal(other.running_var, layer.running_var)
+    assert layer.astype(np.float64).running_var.dtype == np.float64
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e4, -1e4])
+@pytest.mark.parametrize("make", [lambda: BatchNorm(5), lambda: LayerNorm(500)], ids=["batch", "layer"])
+def test_an_offset_far_from_zero_costs_no_digits_in_float32(make, offset):
+    layer = make()
+    x = (offset + np.random.default_rng(0).standard_normal((4000, len(layer.gamma.value)))).astype(np.float32)
+    exact = make().astype(np.float64)
+    dout = np.random.default_rng(1).standard_normal(x.shape)
+    np.testing.assert_allclose(layer.forward(x), exact.forward(x), atol=1e-5)
+    np.testing.assert_allclose(layer.backward(dout.astype(np.float32)), exact.backward(dout), atol=1e-5)
+    for name in layer.buffers:
+        np.testing.assert_allclose(getattr(layer, name), getattr(exact, name), rtol=1e-5)
+
+
+def test_a_constant_feature_becomes_beta_even_where_its_sum_rounds():
+    layer = BatchNorm(1)
+    out = layer.forward(np.full((1000, 1), 1234.567, np.float32))
+    np.testing.assert_allclose(out, 0, atol=1e-4)
+    assert np.isfinite(layer.backward(np.ones((1000, 1), np.float32))).all()
+
+
+@pytest.mark.parametrize("layer", [BatchNorm(3), BatchNorm(3).eval(), LayerNorm(3)], ids=["batch", "eval", "layer"])
+def test_everything_stays_in_the_dtype_of_the_parameters(layer):
+    for dtype in (np.float64, np.int64, np.float32):
+        assert layer.forward(np.ones((4, 3), dtype)).dtype == np.float32
+    assert layer.backward(np.ones((4, 3), np.float32)).dtype == np.float32
+    assert {p.grad.dtype for p in layer.parameters().values()} == {np.dtype(np.float32)}
+
+
+def test_gamma_and_beta_are_not_decayed():
+    for layer in (BatchNorm(2), LayerNorm(2)):
+        assert [p.decay for p in layer.parameters().values()] == [False, False]
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (3,), (4, 3, 1), ()])
+def test_batch_norm_refuses_another_width(shape):
+    with pytest.raises(ValueError, match=r"x must have shape \(N, 3\); got"):
+        BatchNorm(3).forward(np.zeros(shape))
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (3, 1), ()])
+def test_layer_norm_refuses_another_width(shape):
+    with pytest.raises(ValueError, match=r"x must have shape \(..., 3\); got"):
+        LayerNorm(3).forward(np.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: BatchNorm(0), "num_features"),
+        (lambda: LayerNorm(-1), "num_features"),
+        (lambda: BatchNorm(3, eps=0), "eps"),
+        (lambda: BatchNorm(3, running_decay=1.1), "running_decay"),
+        (lambda: LayerNorm(3, eps=-1), "eps"),
+    ],
+)
+def test_an_option_out_of_range_is_refused_by_name(make, name):
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        make()
