@@ -219,15 +219,15 @@ class Sum(Layer):
         self.keepdims = keepdims
 
     def forward(self, x):
-        self.cache = x
+        self.cache = np.shape(x), np.result_type(x, 1.0)
         return np.sum(x, axis=self.axis, keepdims=self.keepdims)
 
     def backward(self, dout):
-        x = self.cache
-        dtype = _dtype(dout, x)
+        shape, dtype = self.cache
+        dtype = np.result_type(dout, dtype)
         if self.axis is not None and not self.keepdims:
             dout = np.expand_dims(dout, self.axis)
-        return np.full(np.shape(x), dout, dtype)
+        return np.full(shape, dout, dtype)
 
 
 class Mean(Sum):
@@ -251,7 +251,7 @@ class Mean(Sum):
     """
 
     def forward(self, x):
-        self.cache = x
+        self.cache = np.shape(x), np.result_type(x, 1.0)
         return np.mean(x, axis=self.axis, keepdims=self.keepdims)
 
     def backward(self, dout):
