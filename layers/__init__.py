@@ -4,12 +4,42 @@ from .activations import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, 
 from .affine import Affine
 from .base import Layer, Parameter
 from .dropout import Dropout
+from .gates import (
+    Add,
+    Copy,
+    Exp,
+    Log,
+    MatMul,
+    Maximum,
+    Mean,
+    Minimum,
+    Multiply,
+    Negate,
+    Power,
+    Reshape,
+    Sum,
+    Transpose,
+)
 from .losses import HuberLoss, L1Loss, LogisticLoss, MSELoss, SoftmaxLoss, SVMLoss
 from .normalization import BatchNorm, LayerNorm
 from .penalties import L1Penalty, L2Penalty
 from .shape import Flatten
 
 __all__ = [
+    "Add",
+    "Copy",
+    "Exp",
+    "Log",
+    "MatMul",
+    "Maximum",
+    "Mean",
+    "Minimum",
+    "Multiply",
+    "Negate",
+    "Power",
+    "Reshape",
+    "Sum",
+    "Transpose",
     "Affine",
     "BatchNorm",
     "Dropout",

@@ -1,0 +1,196 @@
+"""The registry: everything public with small arguments. A test fails if a public layer, model or optimizer is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import layers
+import models
+import optim
+
+
+@dataclass(frozen=True)
+class Case:
+    """One layer with inputs. Shapes are unequal primes, so that a transpose or a wrong axis shows."""
+
+    make: Callable[[], Any]
+    inputs: Callable[[np.random.Generator], tuple[Any, ...]]
+    label: str = ""
+    wrong: tuple[tuple[Any, ...], ...] = ()  # inputs that must be refused
+    modes_differ: bool = False  # evaluation gives another output than training
+    batched: bool = True  # the first axis of the first input counts examples
+
+    @property
+    def type(self) -> type:
+        return type(self.make())
+
+    @property
+    def id(self) -> str:
+        return self.type.__name__ + (f"-{self.label}" if self.label else "")
+
+    def draw(self, seed: int = 0, dtype: Any = np.float64) -> tuple[Any, ...]:
+        """Read-only inputs, the floating ones in `dtype`: a layer that writes into an argument raises on its line."""
+        out = []
+        for x in self.inputs(np.random.default_rng(seed)):
+            x = np.asarray(x)
+            x = x.astype(dtype) if x.dtype.kind == "f" else x.copy()
+            x.setflags(write=False)
+            out.append(x)
+        return tuple(out)
+
+
+def normal(*shape: int) -> Callable[[np.random.Generator], tuple[np.ndarray]]:
+    return lambda rng: (rng.standard_normal(shape),)
+
+
+def apart(*shape: int) -> Callable[[np.random.Generator], tuple[np.ndarray]]:
+    """At least 0.1 away from 0 and from each other: no kink and no tie within reach of a difference."""
+
+    def draw(rng: np.random.Generator) -> tuple[np.ndarray]:
+        steps = np.arange(1, int(np.prod(shape)) + 1) * 0.1 + 0.05
+        return ((rng.permutation(steps) * rng.choice([-1, 1], steps.shape)).reshape(shape),)
+
+    return draw
+
+
+def pair(a: tuple[int, ...], b: tuple[int, ...]) -> Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]:
+    return lambda rng: (rng.standard_normal(a), rng.standard_normal(b))
+
+
+def labelled(n: int, classes: int) -> Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]:
+    return lambda rng: (rng.standard_normal((n, classes)), rng.integers(0, classes, n))
+
+
+def probabilities(n: int, classes: int) -> Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]:
+    return lambda rng: (rng.standard_normal((n, classes)), rng.dirichlet(np.ones(classes), n))
+
+
+def random_norm(layer: Any) -> Any:
+    """gamma and beta away from 1 and 0, which hide mistakes."""
+    rng = np.random.default_rng(7)
+    layer.gamma.value = 1 + 0.5 * rng.standard_normal(layer.gamma.value.shape)
+    layer.beta.value = rng.standard_normal(layer.beta.value.shape)
+    return layer
+
+
+WIDE = np.zeros((2, 9))  # features that no case expects
+
+LAYERS = [
+    Case(lambda: layers.Affine(5, 3, rng=0), normal(4, 5), wrong=((WIDE,), (np.zeros(5),))),
+    Case(lambda: layers.Affine(6, 3, rng=0), normal(4, 2, 3), "images", wrong=((WIDE,),)),
+    *[
+        Case(make, apart(4, 3))
+        for make in (layers.ReLU, layers.LeakyReLU, layers.ELU, layers.SiLU, layers.Sigmoid, layers.Tanh, layers.Softplus)
+    ],
+    Case(layers.GELU, normal(4, 3)),
+    Case(lambda: layers.GELU(approximate="tanh"), normal(4, 3), "tanh"),
+    Case(layers.Softmax, normal(4, 3)),
+    Case(layers.LogSoftmax, normal(4, 3)),
+    Case(lambda: layers.Dropout(0.4, rng=0), normal(4, 3), modes_differ=True),
+    Case(lambda: random_norm(layers.BatchNorm(3)), normal(7, 3), wrong=((WIDE,),), modes_differ=True),
+    Case(lambda: random_norm(layers.BatchNorm(3).eval()), normal(7, 3), "eval", wrong=((WIDE,),), modes_differ=True),
+    Case(lambda: random_norm(layers.LayerNorm(3)), normal(5, 3), wrong=((WIDE,),)),
+    Case(lambda: random_norm(layers.LayerNorm(3)), normal(5, 2, 3), "sequence", wrong=((WIDE,),)),
+    Case(layers.Flatten, normal(4, 2, 3), wrong=((np.zeros(()),),)),
+]
+
+GATES = [
+    *[
+        Case(make, pair((4, 3), (4, 3)), wrong=((np.zeros((4, 3)), np.zeros((2, 5))),))
+        for make in (layers.Add, layers.Multiply, layers.Maximum, layers.Minimum)
+    ],
+    *[
+        Case(make, pair((4, 3), (3,)), "broadcast", wrong=((np.zeros((4, 3)), np.zeros((2, 5))),))
+        for make in (layers.Add, layers.Multiply, layers.Maximum, layers.Minimum)
+    ],
+    Case(layers.Negate, normal(4, 3)),
+    Case(layers.Power, lambda rng: (rng.uniform(0.5, 2, (4, 3)), rng.standard_normal((4, 1)))),
+    Case(layers.Exp, normal(4, 3)),
+    Case(layers.Log, lambda rng: (rng.uniform(0.5, 2, (4, 3)),)),
+    Case(layers.Sum, normal(4, 3), batched=False),
+    Case(lambda: layers.Sum(axis=1), normal(4, 3), "axis"),
+    Case(layers.Mean, normal(4, 3), batched=False),
+    Case(lambda: layers.Mean(axis=1, keepdims=True), normal(4, 3), "axis"),
+    Case(layers.MatMul, pair((4, 5), (5, 3)), wrong=((np.zeros((4, 5)), np.zeros((3, 5))),)),
+    Case(layers.MatMul, pair((4, 2, 5), (5, 3)), "stacked", wrong=((np.zeros((4, 5)), np.zeros((3, 5))),)),
+    Case(lambda: layers.Copy(2), normal(4, 3)),
+    Case(lambda: layers.Reshape((-1, 2, 3)), normal(4, 6), wrong=((np.zeros((1, 5)),),)),
+    Case(lambda: layers.Transpose((0, 2, 1)), normal(4, 2, 3), wrong=((WIDE,),)),
+]
+
+BAD_LABELS = ((np.zeros((2, 3)), np.array([0, 3])), (np.zeros((2, 3)), np.array([0, -1])), (np.zeros((2, 3)), np.zeros(5, int)))
+BAD_TARGETS = ((np.zeros((2, 3)), np.zeros((3, 2))),)
+
+LOSSES = [
+    Case(layers.SoftmaxLoss, labelled(5, 3), wrong=BAD_LABELS),
+    Case(layers.SoftmaxLoss, probabilities(5, 3), "probabilities", wrong=BAD_TARGETS),
+    Case(lambda: layers.SoftmaxLoss(label_smoothing=0.1), labelled(5, 3), "smoothed", wrong=BAD_LABELS),
+    Case(lambda: layers.SoftmaxLoss(class_weights=[1.0, 2.0, 0.5]), labelled(5, 3), "weighted", wrong=BAD_LABELS),
+    Case(lambda: layers.SoftmaxLoss(ignore_index=1), labelled(5, 3), "ignoring", wrong=BAD_LABELS),
+    Case(layers.SVMLoss, labelled(5, 3), wrong=BAD_LABELS),
+    Case(layers.LogisticLoss, lambda rng: (rng.standard_normal((5, 3)), rng.integers(0, 2, (5, 3))), wrong=BAD_TARGETS),
+    Case(layers.MSELoss, pair((5, 3), (5, 3)), wrong=BAD_TARGETS),
+    Case(layers.L1Loss, pair((5, 3), (5, 3)), wrong=BAD_TARGETS),
+    Case(lambda: layers.HuberLoss(delta=0.5), pair((5, 3), (5, 3)), wrong=BAD_TARGETS),
+]
+
+
+def tied_chain() -> models.Sequential:
+    shared = layers.Affine(3, 3, rng=0)
+    return models.Sequential(shared, layers.Tanh(), shared)
+
+
+MODELS = [
+    Case(
+        lambda: models.Sequential(layers.Affine(5, 4, rng=0), layers.Tanh(), layers.Affine(4, 3, rng=1)),
+        normal(6, 5),
+        wrong=((WIDE,),),
+    ),
+    Case(tied_chain, normal(6, 3), "tied", wrong=((WIDE,),)),
+    Case(lambda: models.Residual(layers.Affine(3, 3, rng=0)), normal(6, 3), wrong=((WIDE,),)),
+    Case(
+        lambda: models.Residual(layers.Affine(3, 2, rng=0), layers.Affine(3, 2, rng=1)),
+        normal(6, 3),
+        "projected",
+        wrong=((WIDE,),),
+    ),
+    Case(
+        lambda: models.Concat(layers.Affine(3, 2, rng=0), layers.Affine(3, 5, rng=1)), normal(6, 3), wrong=((WIDE,),)
+    ),
+    Case(lambda: models.MLP(5, [4, 3], 2, activation="tanh", rng=0), normal(6, 5), wrong=((WIDE,),)),
+    Case(
+        lambda: models.MLP(5, [4], 2, activation="gelu", norm="batch", dropout=0.3, rng=0),
+        normal(7, 5),
+        "batch-norm-dropout",
+        wrong=((WIDE,),),
+        modes_differ=True,
+    ),
+    Case(lambda: models.SoftmaxClassifier(5, 3, rng=0), normal(6, 5), wrong=((WIDE,),)),
+    Case(lambda: models.LinearSVM(5, 3, rng=0), normal(6, 5), wrong=((WIDE,),)),
+    Case(lambda: models.LinearRegression(5, 1, rng=0), normal(6, 5), wrong=((WIDE,),)),
+]
+
+
+
+def graph_layer() -> Any:
+    """tanh(x W + b) * x / 2 + x, x used three times."""
+    x = models.Input("x")
+    return models.Graph(layers.Affine(3, 3, rng=0)(x) * x / 2 + x).as_layer()
+
+
+MODELS.append(Case(graph_layer, normal(6, 3), wrong=((WIDE,),)))
+
+OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
+    "SGD": lambda p: optim.SGD(p, learning_rate=0.1),
+    "SGD-momentum": lambda p: optim.SGD(p, learning_rate=0.1, momentum=0.9),
+    "SGD-nesterov": lambda p: optim.SGD(p, learning_rate=0.1, momentum=0.9, nesterov=True),
+    "Adagrad": lambda p: optim.Adagrad(p, learning_rate=0.1),
+    "RMSProp": lambda p: optim.RMSProp(p, learning_rate=0.01),
+    "Adam": lambda p: optim.Adam(p, learning_rate=0.05),
+    "AdamW": lambda p: optim.AdamW(p, learning_rate=0.05),
+    "LBFGS": lambda p: optim.LBFGS(p),
+}
