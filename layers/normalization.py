@@ -88,7 +88,7 @@ class BatchNorm(Layer):
 
     def backward(self, dout):
         x_hat, inv_std, training = self.cache
-        dgamma = (dout * x_hat).sum(axis=0)  # gamma and beta were broadcast over the rows
+        dgamma = np.einsum("nd,nd->d", dout, x_hat)  # gamma and beta were broadcast over the rows
         dbeta = dout.sum(axis=0)
         self.gamma.add_grad(dgamma)
         self.beta.add_grad(dbeta)
@@ -172,7 +172,8 @@ class LayerNorm(Layer):
         self.gamma.add_grad((dout * x_hat).sum(axis=leading))  # gamma and beta were broadcast over the leading axes
         self.beta.add_grad(dout.sum(axis=leading))
         dx_hat = dout * self.gamma.value
-        dx = x_hat * -(dx_hat * x_hat).mean(axis=-1, keepdims=True)  # through the variance
+        slope = np.einsum("...d,...d->...", dx_hat, x_hat)[..., None] / -x_hat.shape[-1]
+        dx = x_hat * slope  # through the variance
         dx -= dx_hat.mean(axis=-1, keepdims=True)  # through the mean
         dx += dx_hat
         dx *= inv_std

@@ -281,6 +281,20 @@ def test_a_mode_set_on_one_twin_is_the_mode_of_both():
     assert one.training
 
 
+def test_a_mode_set_on_a_tree_is_the_mode_of_its_twin():
+    net = Net()
+    twin = net.tied()
+    net.eval()
+    assert not twin.training
+    assert not twin.blocks[2].training
+
+
+def test_a_buffer_shared_by_twins_is_saved_once():
+    net = Net()
+    net.twin = net.blocks[0].tied()
+    assert [name for name in net.state_dict() if "running_mean" in name] == ["blocks.0.running_mean"]
+
+
 def test_a_tied_tree_has_leaves_of_its_own_with_shared_weights():
     net = Net()
     twin = net.tied()
