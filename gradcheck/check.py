@@ -9,7 +9,7 @@ import numpy as np
 
 from .examine import examine
 from .report import Report
-from .subjects import LayerObject, LossFunction, Pair, names_of
+from .subjects import LayerObject, LossFunction, Pair
 
 DIRECTIONS = 3
 
@@ -88,7 +88,7 @@ def check_layer(
         objects with `value` and `grad`, or with dicts `params` and `grads`, or without parameters. It is copied,
         never changed; the copy is converted by ``astype(float64)`` if it has that.
     *inputs, rng, directions, wrt
-        As in `check`.
+        As in `check`. Of a loss, whose ``backward()`` can do without dout, only the first input is differentiated.
 
     Notes
     -----
@@ -143,7 +143,6 @@ def check_loss(
     """
     if not hasattr(loss, "forward"):
         return examine(LossFunction(loss, (scores, *targets), wrt), rng, directions)
-    wrt = names_of(loss.forward, 1) if wrt is None else wrt
     return examine(LayerObject(loss, (scores, *targets), wrt), rng, directions)
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .numeric import EPS, STEPS, Estimate, size_of, sweep
+from .numeric import EPS, Estimate, size_of, sweep
 
 CLEAN = 1e-8  # a gap below this share of the gradient's norm is no mistake
 CLEAR = 10  # a mistake is a gap of more than this many estimated errors
@@ -28,6 +28,7 @@ class Line:
         self.x = arrays[k]
         self.scale = size_of(self.x)
         self.precision = max([EPS, *(precision_of(out) for out in outs)])
+        self.h = self.precision ** (1 / 3) * self.scale  # where truncation and rounding meet, if all is of size 1
         products = [np.linalg.norm(np.asarray(out, np.float64) * dout) for out, dout in zip(outs, self._douts)]
         self.rounding = self.precision * float(np.linalg.norm(products))
 
@@ -49,9 +50,8 @@ class Line:
                 float((d * np.subtract(b, a, dtype=np.float64)).sum()) for d, a, b in zip(self._douts, before, after)
             )
 
-    def slope(self, u: np.ndarray) -> float:
+    def slope(self, u: np.ndarray, h: float) -> float:
         """The central difference, one step: two forwards."""
-        h = STEPS["central"] * self.scale
         return self.rise(h * u, -h * u) / (2 * h)
 
     def sweep(self, u: np.ndarray, scale: float | None = None) -> Estimate:
@@ -80,11 +80,12 @@ def compare(line: Line, gradient: np.ndarray, directions: Sequence[np.ndarray]) 
 
 def _compare_along(line: Line, gradient: np.ndarray, norm: float, u: np.ndarray) -> Outcome:
     analytic = float(np.vdot(gradient, u))
-    numeric = line.slope(u)
-    if numeric == norm == 0:
-        return Outcome("vacuous")
-    if abs(numeric - analytic) <= CLEAN * norm:
-        return Outcome("pass", digits(abs(numeric - analytic), norm))
+    for h in (line.h, line.h / 16):  # a short step passes by most kinks
+        numeric = line.slope(u, h)
+        if numeric == norm == 0:
+            return Outcome("vacuous")
+        if abs(numeric - analytic) <= CLEAN * norm:
+            return Outcome("pass", digits(abs(numeric - analytic), norm))
     estimate = line.sweep(u)
     tiny = float(np.linalg.norm(line.x)) / line.x.size**0.5
     if 0 < tiny < 1e-2 and CLEAR * estimate.error > RESOLVED * max(norm, abs(estimate.value)):

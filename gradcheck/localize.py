@@ -31,7 +31,7 @@ class Entry:
 def locate(name: str, line: Line, gradient: np.ndarray, estimate: Estimate, rng: np.random.Generator) -> ArgumentResult:
     """Compare entry by entry; a gradient is accused only if one entry is shown to be wrong."""
     flat = gradient.ravel()
-    h = min(estimate.h, 2e-5 * line.scale)
+    h = min(estimate.h, 3 * line.h)
     every = flat.size <= ALL
     indices = range(flat.size) if every else _suspects(line, flat, h, rng)
     entries = [_entry(line, i, float(flat[i]), h, estimate.noise) for i in indices]
@@ -43,7 +43,10 @@ def locate(name: str, line: Line, gradient: np.ndarray, estimate: Estimate, rng:
     if worst is not None:
         result.worst, result.wrong = worst, len(accused)
         _describe(result, accused)
-    elif accused or not excused or not every:
+    elif excused and not accused and not every:
+        result.verdict = "inconclusive"
+        result.notes.append("too many to look at each; check at inputs without zeros and ties")
+    elif accused or not excused:
         result.verdict = "inconclusive"
         result.notes.append("directions disagree, but no single entry could be shown to be wrong")
     return result

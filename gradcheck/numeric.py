@@ -144,7 +144,8 @@ def directional_derivative(f: Function, x: Any, u: Any, dout: Any = None) -> tup
     (3.0, True)
     """
     x, u = np.array(x, dtype=np.float64), np.array(u, dtype=np.float64)
-    out = np.array(f(x.copy()), dtype=np.float64)
+    with np.errstate(all="ignore"):
+        out = np.array(f(x.copy()), dtype=np.float64)
     dout = _matching(None if dout is None else np.asarray(dout, dtype=np.float64), out)
 
     def difference(h: float) -> float:

@@ -131,11 +131,15 @@ class LayerObject:
     keeps_cache = True
 
     def __init__(self, layer: Any, values: Sequence[Any], wrt: Sequence[str] | None) -> None:
+        if not (callable(getattr(layer, "forward", None)) and callable(getattr(layer, "backward", None))):
+            raise TypeError(f"layer must be an object with forward and backward; got {type(layer).__name__}")
         self._layer = copy.deepcopy(layer)
         if hasattr(self._layer, "drop_cache"):
             self._layer.drop_cache()
         if hasattr(self._layer, "astype"):
             self._layer.astype(np.float64)
+        if wrt is None and _is_loss(layer):
+            wrt = names_of(layer.forward, min(1, len(values)))  # the scores; what follows are targets
         self._inputs = Inputs(layer.forward, values, wrt)
         parameters = _parameters(self._layer)
         self._originals = [parameter.value for parameter in parameters.values()]
@@ -243,6 +247,13 @@ def same(a: Any, b: Any) -> bool:
 
 def _is_floating(value: Any) -> bool:
     return np.issubdtype(value.dtype, np.floating)
+
+
+def _is_loss(layer: Any) -> bool:
+    """Whether the chain rule can begin here: ``backward()`` needs no dout."""
+    parameters = inspect.signature(layer.backward).parameters.values()
+    named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    return all(p.default is not p.empty for p in named) and len(named) == len(parameters)
 
 
 def _takes_argument(function: Any) -> bool:
