@@ -1,0 +1,128 @@
+"""Long short-term memory."""
+
+import itertools
+
+import numpy as np
+
+from .activations import stable_sigmoid
+from .recurrent import Recurrent, blocks
+
+
+class LSTM(Recurrent):
+    r"""Long short-term memory: a memory `c` beside the state `h`, and gates that write, keep and read it.
+
+    .. math::
+
+        (z_i, z_f, z_o, z_g) &= x_t W_x + h_{t-1} W_h + b \\
+        i, f, o, g &= \sigma(z_i), \sigma(z_f), \sigma(z_o), \tanh(z_g) \\
+        c_t &= f \odot c_{t-1} + i \odot g \\
+        h_t &= o \odot \tanh(c_t)
+
+    Parameters are those of `Recurrent`, here with four gates, the columns of `Wx`, `Wh` and `b` in the order i, f, o,
+    g.
+
+    ``forward(x, h0=None, c0=None, lengths=None)`` takes `x` of shape (N, T, D), initial states (N, H), zero if not
+    given, and the number of real steps of each example, `lengths` (N,): later steps hold the state and their output
+    is 0. It returns ``out`` (N, T, H), with ``return_state`` ``out, h, c`` where `h` and `c` (N, H) are the states
+    after the last real step. With k = layers times directions above 1 states have the shape (N, k, H), and `out` (N,
+    T, directions * H). `backward` takes one gradient an output and returns ``dx``, then those of the initial states
+    given.
+
+    Parameters
+    ----------
+    in_features, hidden_size, **options
+        See `Recurrent`.
+    forget_bias : float, default 1.0
+        Where the bias of f starts, so that an untrained memory keeps what it holds [2]_.
+
+    Raises
+    ------
+    ValueError
+        If `x`, a state, `lengths` or a `dout` has another shape, or a length is not in 0..T.
+
+    Notes
+    -----
+    The order i, f, o, g and the shapes are those of CS231n's ``lstm_forward``, whose forget bias starts at 0. PyTorch
+    orders i, f, g, o, keeps the weights transposed, and two biases that only ever act as their sum.
+
+    References
+    ----------
+    .. [1] Hochreiter and Schmidhuber (1997), "Long Short-Term Memory"
+    .. [2] Gers, Schmidhuber and Cummins (2000), "Learning to Forget"; Jozefowicz, Zaremba and Sutskever (2015), "An
+       Empirical Exploration of Recurrent Network Architectures"
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> lstm = LSTM(3, 5, return_state=True, rng=0)
+    >>> out, h, c = lstm.forward(np.ones((2, 4, 3)))
+    >>> out.shape, h.shape, c.shape
+    ((2, 4, 5), (2, 5), (2, 5))
+
+    Sampling goes step by step:
+
+    >>> state = None
+    >>> for x in np.ones((4, 2, 3)):
+    ...     last, state = lstm.step(x, state)
+    >>> bool(np.allclose(last, h, atol=1e-6))
+    True
+    """
+
+    gates = 4
+    state_names = ("h", "c")
+
+    def __init__(self, in_features, hidden_size, *, forget_bias=1.0, **options):
+        super().__init__(in_features, hidden_size, **options)
+        for suffix in itertools.chain(*self._suffixes()):
+            getattr(self, f"b{suffix}").value[hidden_size : 2 * hidden_size] = forget_bias
+
+    def forward(self, x, h0=None, c0=None, lengths=None):
+        return self._forward(x, (h0, c0), lengths)
+
+    def _scan(self, z, state, pad, suffix):
+        Wh = getattr(self, f"Wh{suffix}").value
+        T, (N, H) = len(z), state[0].shape
+        h, c = np.empty((2, T + 1, N, H), z.dtype)  # h[t] and c[t] are the state before step t
+        tanh_c = np.empty((T, N, H), z.dtype)
+        h[0], c[0] = state
+        i, f, o, g = blocks(z, 4)
+        ifo = z[:, :, : 3 * H]
+        product = np.empty((N, 4 * H), z.dtype)
+        for t in range(T):
+            z[t] += np.matmul(h[t], Wh, out=product)
+            ifo[t] = stable_sigmoid(ifo[t])
+            np.tanh(g[t], out=g[t])
+            np.multiply(f[t], c[t], out=c[t + 1])
+            c[t + 1] += i[t] * g[t]
+            np.tanh(c[t + 1], out=tanh_c[t])
+            np.multiply(o[t], tanh_c[t], out=h[t + 1])
+            if pad is not None:
+                h[t + 1, pad[t]] = h[t, pad[t]]
+                c[t + 1, pad[t]] = c[t, pad[t]]
+        return h[1:], [h[-1], c[-1]], (z, h, c, tanh_c)
+
+    def _scan_backward(self, dout, dstate, pad, cache, suffix):
+        Wh = getattr(self, f"Wh{suffix}")
+        gates, h, c, tanh_c = cache
+        T, _, H = tanh_c.shape
+        dz = np.empty_like(gates)
+        i, f, o, g = blocks(gates, 4)
+        di, df, do, dg = blocks(dz, 4)
+        ifo, difo = gates[:, :, : 3 * H], dz[:, :, : 3 * H]
+        dh, dc = dstate
+        for t in reversed(range(T)):
+            dh = dh + dout[t]  # h_t goes to the output and to the next step: gradients add
+            held = None if pad is None else (dh[pad[t]], dc[pad[t]])
+            dc = dc + dh * o[t] * (1 - tanh_c[t] * tanh_c[t])
+            np.multiply(dc, g[t], out=di[t])
+            np.multiply(dc, c[t], out=df[t])
+            np.multiply(dh, tanh_c[t], out=do[t])
+            np.multiply(dc, i[t] * (1 - g[t] * g[t]), out=dg[t])
+            difo[t] *= ifo[t] * (1 - ifo[t])
+            dh = dz[t] @ Wh.value.T
+            dc = dc * f[t]
+            if held is not None:
+                dz[t, pad[t]] = 0
+                dh[pad[t]], dc[pad[t]] = held
+        Wh.add_grad_matmul(h[:-1].reshape(-1, H).T, dz.reshape(-1, 4 * H))
+        return dz, [dh, dc]

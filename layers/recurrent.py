@@ -1,0 +1,285 @@
+"""What recurrent layers share (layers, directions, states, lengths), and the plain one, the tanh RNN."""
+
+import numpy as np
+
+from ._checks import check_positive
+from ._sequence_checks import as_steps, check_lengths
+from .base import Layer, Parameter
+from .initializers import lecun_normal
+
+
+class Recurrent(Layer):
+    """Base of `RNN`, `LSTM` and `GRU`: a subclass writes one scan over time, this class all around it.
+
+    A scan is one layer in one direction. Its parameters are `Wx` (D, G * H), `Wh` (H, G * H) and `b` (G * H,), with G
+    gates side by side. Names of the layers above end in ``_1``, ``_2``, ..., those of the direction from the end in
+    ``_reverse``: ``Wx``, ``Wx_reverse``, ``Wx_1``, ``Wx_1_reverse``. Inside, time is the first axis, so that one step
+    is one contiguous block. All steps' inputs go through one product with `Wx`, and each weight's gradient is one
+    product over all steps at the end: only the products with `Wh` have to wait for each other.
+
+    Parameters
+    ----------
+    in_features : int
+        Features D of one step.
+    hidden_size : int
+        Features H of the state.
+    num_layers : int, default 1
+        Layers L on top of each other; each reads the outputs of the one below.
+    bidirectional : bool, default False
+        Whether each layer also reads the sequence from its end; its output is then both directions' side by side.
+    return_state : bool, default False
+        Whether `forward` returns the final state too, as further outputs.
+    init : callable, default lecun_normal
+        ``init(rng, shape, dtype) -> ndarray`` for `Wx` and `Wh`; biases start at zero.
+    rng : numpy.random.Generator or int, optional
+        Source of the initial weights.
+    dtype : dtype, default float32
+        Of the parameters, the outputs and the gradients.
+    """
+
+    gates = 1  # G
+    state_names: tuple[str, ...] = ("h",)
+    Wx: Parameter
+
+    def __init__(
+        self,
+        in_features,
+        hidden_size,
+        *,
+        num_layers=1,
+        bidirectional=False,
+        return_state=False,
+        init=lecun_normal,
+        rng=None,
+        dtype=np.float32,
+    ):
+        self.in_features = check_positive("in_features", in_features)
+        self.hidden_size = check_positive("hidden_size", hidden_size)
+        self.num_layers = check_positive("num_layers", num_layers)
+        self.bidirectional = bool(bidirectional)
+        self.return_state = bool(return_state)
+        rng = np.random.default_rng(rng)
+        for i, directions in enumerate(self._suffixes()):
+            width = self.hidden_size * len(directions) if i else self.in_features
+            for suffix in directions:
+                self._make_parameters(suffix, width, init, rng, dtype)
+
+    def _make_parameters(self, suffix, width, init, rng, dtype):
+        columns = self.gates * self.hidden_size
+        setattr(self, f"Wx{suffix}", Parameter(init(rng, (width, columns), dtype)))
+        setattr(self, f"Wh{suffix}", Parameter(init(rng, (self.hidden_size, columns), dtype)))
+        setattr(self, f"b{suffix}", Parameter(np.zeros(columns, dtype), decay=False))
+
+    def _suffixes(self):
+        """Of the parameters' names: a list a layer, in it one a direction."""
+        layers = [f"_{i}" if i else "" for i in range(self.num_layers)]
+        return [[layer, f"{layer}_reverse"] if self.bidirectional else [layer] for layer in layers]
+
+    # --- what a subclass writes
+
+    def _scan(self, z, state, pad, suffix):
+        """From z = x Wx + b of shape (T, N, G * H) to h (T, N, H), the final state, and what backward needs.
+
+        A step where `pad` (T, N) is True, if given, holds the state.
+        """
+        raise NotImplementedError
+
+    def _scan_backward(self, dout, dstate, pad, cache, suffix):
+        """From the gradients of h and of the final state to those of z and of the initial state; adds dWh."""
+        raise NotImplementedError
+
+    # --- what they share
+
+    def _forward(self, x, state, lengths):
+        x = as_steps("x", x, self.in_features, self.Wx.value.dtype)
+        out, final, cache = self._run(x, state, lengths)
+        self.cache = cache, [part is not None for part in state]
+        return (out, *final) if self.return_state else out
+
+    def backward(self, dout, *dstate):
+        dx, dinitial = self._run_backward(dout, dstate)
+        _, given = self.cache
+        dgiven = [d for d, was_given in zip(dinitial, given) if was_given]
+        return (dx, *dgiven) if dgiven else dx
+
+    def add_grads(self, dout, *dstate):
+        self._run_backward(dout, dstate, need_dx=False)
+
+    def step(self, x, state=None):
+        """One step from `state`, as in sampling; keeps no cache, for no backward follows.
+
+        Parameters
+        ----------
+        x : ndarray, shape (N, D)
+        state : tuple of ndarray, optional
+            What the step before returned; zeros if not given.
+
+        Returns
+        -------
+        out : ndarray, shape (N, H)
+        state : tuple of ndarray
+            ``(h,)``, of an LSTM ``(h, c)``.
+        """
+        if self.bidirectional:
+            raise ValueError(
+                "step must go forward in time, but one direction starts at the end; got bidirectional=True"
+            )
+        x = as_steps("x", np.asarray(x)[:, None], self.in_features, self.Wx.value.dtype)
+        out, state, _ = self._run(x, state or [None] * len(self.state_names), None)
+        return out[:, 0], state
+
+    def _run(self, x, state, lengths):
+        """(out, final state, what backward needs)."""
+        N, T, _ = x.shape
+        state = [self._state_in(f"{name}0", part, N) for name, part in zip(self.state_names, state)]
+        pad = None if lengths is None else np.arange(T)[:, None] >= check_lengths(lengths, N, T)
+        steps = np.array(x.transpose(1, 0, 2), order="C")  # (N, T, D) -> (T, N, D)
+        if pad is not None:
+            steps[pad] = 0  # whatever stands there, even nan
+        final: list[list[np.ndarray]] = []
+        caches = []
+        for directions in self._suffixes():
+            outs = []
+            for suffix in directions:
+                Wx, b = getattr(self, f"Wx{suffix}").value, getattr(self, f"b{suffix}").value
+                rows = _in_order(steps, suffix).reshape(T * N, len(Wx))
+                z = rows @ Wx
+                z += b
+                start = [part[len(final)] for part in state]
+                h, end, cache = self._scan(z.reshape(T, N, Wx.shape[1]), start, _in_order(pad, suffix), suffix)
+                outs.append(_in_order(h, suffix))
+                final.append(end)
+                caches.append((rows, cache))
+            steps = outs[0] if len(outs) == 1 else np.concatenate(outs, axis=2)
+            if pad is not None:
+                steps = np.where(pad[..., None], 0, steps)
+        return steps.transpose(1, 0, 2), tuple(self._state_out(part) for part in zip(*final)), (N, T, pad, caches)
+
+    def _run_backward(self, dout, dstate, need_dx=True):
+        """(dx, the initial state's gradients)."""
+        (N, T, pad, caches), _ = self.cache
+        layers, H, dtype = self._suffixes(), self.hidden_size, self.Wx.value.dtype
+        dstate = (*dstate, *[None] * len(self.state_names))
+        dfinal = [self._state_in(f"d{name}", d, N) for name, d in zip(self.state_names, dstate)]
+        dinitial = [None] * len(caches)
+        dsteps = np.zeros((T, N, H * len(layers[0])), dtype) if dout is None else dout.transpose(1, 0, 2)
+        k = len(caches)
+        for i, directions in reversed(list(enumerate(layers))):
+            if pad is not None:
+                dsteps = np.where(pad[..., None], 0, dsteps)
+            dhs = np.split(dsteps, len(directions), axis=2)
+            dxs = []
+            for dh, suffix in reversed(list(zip(dhs, directions))):
+                k -= 1
+                (rows, cache), dend = caches[k], [part[k] for part in dfinal]
+                dz, dinitial[k] = self._scan_backward(
+                    _in_order(dh, suffix), dend, _in_order(pad, suffix), cache, suffix
+                )
+                dz = dz.reshape(T * N, dz.shape[2])
+                Wx, b = getattr(self, f"Wx{suffix}"), getattr(self, f"b{suffix}")
+                Wx.add_grad_matmul(rows.T, dz)
+                b.add_grad(dz.sum(axis=0))
+                if i or need_dx:
+                    dxs.append(_in_order((dz @ Wx.value.T).reshape(T, N, len(Wx.value)), suffix))
+            dsteps = sum(dxs[1:], dxs[0]) if dxs else None  # both directions read the same steps: gradients add
+        dx = dsteps.transpose(1, 0, 2) if need_dx else None
+        return dx, [self._state_out(part) for part in zip(*dinitial)]
+
+    def _state_in(self, name, part, N):
+        """One array of the state, (N, H) or (N, k, H), as (k, N, H) for k scans; zeros for None."""
+        k, H, dtype = self.num_layers * (1 + self.bidirectional), self.hidden_size, self.Wx.value.dtype
+        if part is None:
+            return np.zeros((k, N, H), dtype)
+        part, shape = np.asarray(part, dtype), (N, H) if k == 1 else (N, k, H)
+        if part.shape != shape:
+            raise ValueError(
+                f"{name} must have shape {shape}: examples, {'' if k == 1 else 'layers times directions, '}hidden; "
+                f"got {part.shape}. Leave it out to start from zeros"
+            )
+        return part.reshape(N, k, H).transpose(1, 0, 2)
+
+    def _state_out(self, parts):
+        return parts[0] if len(parts) == 1 else np.stack(parts, axis=1)
+
+
+def _in_order(steps, suffix):
+    """The steps (T, ...) in the order in which the scan of this suffix reads them, and back again."""
+    return steps[::-1] if steps is not None and suffix.endswith("_reverse") else steps
+
+
+def blocks(z, gates):
+    """Views (T, N, H), one a gate, of z (T, N, gates * H)."""
+    T, N, columns = z.shape
+    return z.reshape(T, N, gates, columns // gates).transpose(2, 0, 1, 3)
+
+
+class RNN(Recurrent):
+    r"""Plain recurrent layer.
+
+    .. math:: h_t = \tanh(x_t W_x + h_{t-1} W_h + b)
+
+    Parameters are those of `Recurrent`, here with one gate.
+
+    ``forward(x, h0=None, lengths=None)`` takes `x` of shape (N, T, D), the initial state `h0` (N, H), zero if not
+    given, and the number of real steps of each example, `lengths` (N,): later steps hold the state and their output
+    is 0. It returns ``out`` (N, T, H), with ``return_state`` ``out, h`` where `h` (N, H) is the state after the last
+    real step. With k = layers times directions above 1 states have the shape (N, k, H), and `out` (N, T, directions *
+    H). `backward` takes one gradient an output and returns ``dx``, or ``dx, dh0`` if `h0` was given.
+
+    Raises
+    ------
+    ValueError
+        If `x`, `h0`, `lengths` or a `dout` has another shape, or a length is not in 0..T.
+
+    Notes
+    -----
+    The shapes are those of CS231n's ``rnn_forward``. PyTorch keeps the weights transposed, two biases that only ever
+    act as their sum, states as (k, N, H), and time first unless ``batch_first=True``; its `lengths` go through
+    ``pack_padded_sequence``.
+
+    References
+    ----------
+    .. [1] Elman (1990), "Finding Structure in Time"
+    .. [2] Werbos (1990), "Backpropagation Through Time: What It Does and How to Do It"
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rnn = RNN(3, 5, return_state=True, rng=0)
+    >>> out, h = rnn.forward(np.ones((2, 4, 3)), lengths=[4, 1])
+    >>> out.shape, h.shape
+    ((2, 4, 5), (2, 5))
+    >>> bool((out[1, 0] == h[1]).all()), bool((out[1, 1:] == 0).all())
+    (True, True)
+    """
+
+    def forward(self, x, h0=None, lengths=None):
+        return self._forward(x, (h0,), lengths)
+
+    def _scan(self, z, state, pad, suffix):
+        Wh = getattr(self, f"Wh{suffix}").value
+        h = np.empty((len(z) + 1, *state[0].shape), z.dtype)  # h[t] is the state before step t
+        h[0] = state[0]
+        for t in range(len(z)):
+            np.matmul(h[t], Wh, out=h[t + 1])
+            h[t + 1] += z[t]
+            np.tanh(h[t + 1], out=h[t + 1])
+            if pad is not None:
+                h[t + 1, pad[t]] = h[t, pad[t]]
+        return h[1:], [h[-1]], h
+
+    def _scan_backward(self, dout, dstate, pad, cache, suffix):
+        Wh, h = getattr(self, f"Wh{suffix}"), cache
+        dz = np.empty_like(h[1:])
+        dh = dstate[0]
+        for t in reversed(range(len(dz))):
+            dh = dh + dout[t]  # h_t goes to the output and to the next step: gradients add
+            dz[t] = dh * (1 - h[t + 1] * h[t + 1])
+            dprevious = dz[t] @ Wh.value.T
+            if pad is not None:
+                dz[t, pad[t]] = 0
+                dprevious[pad[t]] = dh[pad[t]]
+            dh = dprevious
+        H = dz.shape[2]
+        Wh.add_grad_matmul(h[:-1].reshape(-1, H).T, dz.reshape(-1, H))
+        return dz, [dh]
