@@ -1,0 +1,100 @@
+"""Datasets by name."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from . import toys
+from .dataset import Dataset
+from .files import READERS
+from .splits import limit
+
+TOYS = {toy.__name__: toy for toy in (toys.spirals, toys.xor, toys.moons, toys.circles, toys.blobs)}
+
+DATASETS = {
+    "spirals": "three arms that wind about each other, from CS231n; 300 points in the plane",
+    "xor": "four clusters, opposite corners of one class; 400 points in the plane",
+    "moons": "two interleaving half circles; 500 points in the plane",
+    "circles": "a circle within a circle; 500 points in the plane",
+    "blobs": "three round clusters, nearly separable by lines; 500 points in the plane",
+    "digits": "1797 handwritten digits of 8 x 8 pixels, values 0 to 16; 10 classes",
+    "iris": "150 flowers by 4 lengths; 3 species",
+    "wine": "178 wines by 13 measurements; 3 growers",
+    "breast_cancer": "569 tumours by 30 measurements; malignant or benign",
+    "diabetes": "442 patients by 10 measurements; how far the disease went in a year (regression)",
+}
+
+
+def load(
+    name: str | Path,
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    data_dir: str | Path | None = None,
+    target: str | None = None,
+    task: str | None = None,
+) -> Dataset:
+    """Load a dataset by its name in `DATASETS`, or from a ``.csv`` or ``.npz`` file.
+
+    Parameters
+    ----------
+    name : str or Path
+        A name, or a path that ends in ``.csv`` or ``.npz``.
+    n : int, optional
+        How many examples: toys are generated with that many; of other datasets at most so many are drawn at random.
+    seed : int, default 0
+        Decides the noise of toys, and which examples `n` leaves.
+    data_dir : str or Path, optional
+        Where a relative path is looked for.
+    target, task : str, optional
+        For files: the column to learn, and "classification" or "regression" where the reader's rule guesses wrong; see
+        `read_csv`.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, with the near ones suggested, or the file holds something else than it should.
+    FileNotFoundError
+        If there is no such file.
+
+    Examples
+    --------
+    >>> load("spirals")
+    Dataset('spirals', classification, X (300, 2), 3 classes)
+    >>> load("spiral")
+    Traceback (most recent call last):
+    ValueError: unknown dataset 'spiral'; did you mean spirals? Known: spirals, xor, moons, circles, blobs, digits,
+    iris, wine, breast_cancer, diabetes, or a path that ends in .csv or .npz
+    """
+    if name not in DATASETS and Path(name).suffix.lower() in READERS:
+        path = Path(data_dir or "", name)
+        if not path.is_file():
+            raise FileNotFoundError(f"no file {path}. Check the name, and the folder it is looked for in")
+        dataset = READERS[path.suffix.lower()](path, target=target, task=task)
+    elif name not in DATASETS:
+        near = difflib.get_close_matches(str(name), DATASETS, n=2, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise ValueError(
+            f"unknown dataset {str(name)!r}; {hint}Known: {', '.join(DATASETS)}, or a path that ends in "
+            f"{' or '.join(READERS)}"
+        )
+    elif target is not None or task is not None:
+        raise ValueError(f"target and task are for files; {name} knows its own. Leave them out")
+    elif name in TOYS:
+        toy = TOYS[str(name)]
+        return toy(seed=seed) if n is None else toy(n, seed=seed)
+    else:
+        dataset = _bundled(str(name))
+    return dataset if n is None else limit(dataset, n, seed=seed)
+
+
+def _bundled(name: str) -> Dataset:
+    from sklearn import datasets  # here, because importing scikit-learn takes most of a second
+
+    bunch = getattr(datasets, f"load_{name}")()
+    if "target_names" not in bunch:
+        return Dataset(bunch.data.astype("float32"), bunch.target.astype("float32")[:, None], None, name)
+    return Dataset(
+        bunch.data.astype("float32"), bunch.target.astype("int64"), tuple(map(str, bunch.target_names)), name
+    )

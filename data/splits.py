@@ -1,0 +1,84 @@
+"""Training, validation and test parts, and smaller sets: stratified, and decided by the seed alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._checks import check_count, generator
+from .dataset import Dataset
+
+
+def split(dataset: Dataset, *, val: float = 0.2, test: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset, Dataset]:
+    """Cut a dataset at random into three parts, each with the classes in the proportions of the whole.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        N examples; it is copied from, not changed.
+    val, test : float in [0, 1), default 0.2
+        Fractions of N, rounded, but at least one example; 0 leaves that part empty. Training takes the rest.
+    seed : int, default 0
+        Decides who goes where.
+
+    Returns
+    -------
+    train, val, test : Dataset
+
+    Raises
+    ------
+    ValueError
+        If the fractions are out of range or leave nothing to train on.
+
+    Notes
+    -----
+    A class too small to be in every part is in the training part. scikit-learn's ``train_test_split`` refuses such a
+    dataset.
+
+    Examples
+    --------
+    >>> from data import load
+    >>> [len(part) for part in split(load("spirals"), val=0.1, test=0.2)]
+    [210, 30, 60]
+    """
+    for name, fraction in (("val", val), ("test", test)):
+        if not 0 <= fraction < 1:
+            raise ValueError(f"{name} must be a fraction in [0, 1); got {fraction!r}")
+    n = len(dataset)
+    n_val, n_test = (max(1, round(fraction * n)) if fraction else 0 for fraction in (val, test))
+    if n_val + n_test >= n:
+        raise ValueError(
+            f"val={val} and test={test} must leave examples to train on; of {n} they take {n_val} and {n_test}. "
+            "Make the fractions smaller or get more data"
+        )
+    order = _stratified_order(dataset, generator("split", seed))
+    # Both ends go to validation and test: the middle is where a class with one or two examples stands.
+    return dataset.take(order[n_val : n - n_test]), dataset.take(order[:n_val]), dataset.take(order[n - n_test :])
+
+
+def limit(dataset: Dataset, n: int, *, seed: int = 0) -> Dataset:
+    """At most `n` examples, drawn at random with the classes in the proportions of the whole.
+
+    Examples
+    --------
+    >>> from data import load
+    >>> np.bincount(limit(load("spirals"), 30).y)
+    array([10, 10, 10])
+    """
+    if check_count("n", n) >= len(dataset):
+        return dataset
+    return dataset.take(_stratified_order(dataset, generator("limit", seed))[:n])
+
+
+def _stratified_order(dataset: Dataset, rng: np.random.Generator) -> np.ndarray:
+    """A random order of which every stretch has the classes in the proportions of the whole.
+
+    The i-th of the n shuffled examples of a class stands at (i + 1/2) / n of the way, whichever class it is.
+    """
+    order = rng.permutation(len(dataset))
+    if dataset.classes is None:
+        return order
+    place = np.empty(len(order))
+    for label in range(dataset.num_classes):
+        (members,) = np.nonzero(dataset.y[order] == label)
+        place[members] = (np.arange(len(members)) + 0.5) / max(1, len(members))
+    return order[np.argsort(place, kind="stable")]  # stable: the same on every machine, ties as they were shuffled
