@@ -1,0 +1,69 @@
+"""Images (N, C, H, W) and the windows that slide over them: what convolution, pooling and image norms share.
+
+The arrays that these layers return have the shape (N, C, H, W) but lie in memory as (N, H, W, C): the channels of a
+pixel are neighbours, so that windows are copied in long runs, and a bias or a norm meets its channels in the innermost
+loop. NumPy's elementwise functions keep that order, so a net rearranges its images once, at the first layer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Pair = tuple[int, int]
+
+
+def as_images(x: Any, channels: int | None = None, dtype: Any = None, axes: str = "HW") -> np.ndarray:
+    """`x` in `dtype`, of shape (N, C, H, W); with `axes` "T" of shape (N, C, T)."""
+    x = np.asarray(x, dtype)
+    if x.ndim != 2 + len(axes) or channels not in (None, x.shape[1]):
+        expected = ", ".join(("N", "C" if channels is None else str(channels), *axes))
+        raise ValueError(
+            f"x must have shape ({expected}), channels before pixels; got {x.shape}. "
+            "Make the layer with the channels of its input, or move the axes of the input with x.transpose"
+        )
+    if x.dtype.kind != "f":
+        raise TypeError(f"x must hold floats; got dtype {x.dtype}. Convert with x.astype(np.float32)")
+    return x
+
+
+def as_pair(name: str, value: Any, low: int = 1) -> Pair:
+    """(height, width), whole numbers of at least `low`; one number stands for both."""
+    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    wanted = f"{name} must be a whole number of at least {low}, or a pair of them for height and width; got {value!r}"
+    if len(pair) != 2:
+        raise ValueError(wanted)
+    if any(isinstance(v, bool) or not isinstance(v, (int, np.integer)) for v in pair):
+        raise TypeError(wanted)
+    if min(pair) < low:
+        raise ValueError(wanted)
+    return int(pair[0]), int(pair[1])
+
+
+def window_positions(x_size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)) -> Pair:
+    """How many windows fit below each other and side by side: (size + 2 padding - extent) // stride + 1."""
+    padded = [size + 2 * p for size, p in zip(x_size, padding)]
+    extents = [d * (k - 1) + 1 for k, d in zip(kernel, dilation)]
+    if any(extent > size for extent, size in zip(extents, padded)):
+        raise ValueError(
+            f"kernel_size must not exceed the padded image: expected at most {tuple(padded)} pixels of an image "
+            f"{tuple(x_size)} with padding {padding}; got {tuple(extents)}, dilation counted. "
+            "Use a smaller window, more padding, or pool less before"
+        )
+    rows, columns = ((size - extent) // s + 1 for size, extent, s in zip(padded, extents, stride))
+    return rows, columns
+
+
+def channels_last(x: np.ndarray) -> np.ndarray:
+    """(N, C, H, W) -> contiguous (N, H, W, C); a view where the memory lies so already."""
+    last = x.transpose(0, 2, 3, 1)
+    if last.flags.c_contiguous:
+        return last
+    rows = np.ascontiguousarray(x.transpose(0, 2, 1, 3))  # (N, H, C, W): two short steps are thrice as fast as one
+    return np.ascontiguousarray(rows.transpose(0, 1, 3, 2))
+
+
+def channels_first(x: np.ndarray) -> np.ndarray:
+    """(N, H, W, C) -> (N, C, H, W), a view."""
+    return x.transpose(0, 3, 1, 2)
