@@ -1,0 +1,148 @@
+"""Images at another size: adaptive pooling and upsampling."""
+
+import numpy as np
+
+from ._images import as_images, as_pair
+from .base import Layer
+
+
+class _Resample2D(Layer):
+    """A linear map along the height and one along the width: out = A x B^T, so dx = A^T dout B."""
+
+    def _matrices(self, height, width):
+        raise NotImplementedError
+
+    def forward(self, x):
+        x = np.ascontiguousarray(as_images(x))  # the products are over rows and columns
+        A, B = (matrix.astype(x.dtype) for matrix in self._matrices(*x.shape[2:]))
+        self.cache = A, B
+        return A @ x @ B.T
+
+    def backward(self, dout):
+        A, B = self.cache
+        return A.T @ np.ascontiguousarray(dout) @ B
+
+
+class AdaptiveAvgPool2D(_Resample2D):
+    r"""Means over a grid of bins that cover the image, whatever its size: (N, C, H, W) -> (N, C, OH, OW).
+
+    Bin i holds the rows from :math:`\lfloor i H / OH \rfloor` to below :math:`\lceil (i + 1) H / OH \rceil`, so that
+    neighbours overlap where OH does not divide H. Means over bins are products with matrices of shares:
+
+    .. math:: \text{out}_{nc} = A x_{nc} B^T, \qquad dx_{nc} = A^T dout_{nc} B
+
+    Parameters
+    ----------
+    out_size : int or (int, int)
+        Rows OH and columns OW of the output.
+
+    Raises
+    ------
+    ValueError
+        If `x` does not have shape (N, C, H, W).
+
+    Examples
+    --------
+    >>> AdaptiveAvgPool2D((1, 2)).forward(np.array([[[[1.0, 2.0, 6.0]]]]))
+    array([[[[1.5, 4. ]]]])
+    """
+
+    def __init__(self, out_size):
+        self.out_size = as_pair("out_size", out_size)
+
+    def _matrices(self, height, width):
+        return _bin_means(height, self.out_size[0]), _bin_means(width, self.out_size[1])
+
+
+def _bin_means(size, bins):
+    """(bins, size): row i holds 1 / count at the pixels of bin i."""
+    i, y = np.arange(bins)[:, None], np.arange(size)
+    inside = (y >= i * size // bins) & (y < -(-(i + 1) * size // bins))
+    return inside / inside.sum(axis=1, keepdims=True)
+
+
+class Upsample(Layer):
+    r"""Each pixel repeated into a block of `scale` by `scale`: (N, C, H, W) -> (N, C, scale H, scale W).
+
+    .. math:: \text{out}_{ncij} = x_{n,\,c,\,\lfloor i / s \rfloor,\,\lfloor j / s \rfloor}
+
+    Parameters
+    ----------
+    scale : int or (int, int)
+        Height and width of the block.
+
+    Raises
+    ------
+    ValueError
+        If `x` does not have shape (N, C, H, W).
+
+    Examples
+    --------
+    >>> Upsample(2).forward(np.array([[[[1.0, 2.0]]]]))
+    array([[[[1., 1., 2., 2.],
+             [1., 1., 2., 2.]]]])
+    """
+
+    def __init__(self, scale):
+        self.scale = as_pair("scale", scale)
+
+    def forward(self, x):
+        x = as_images(x)
+        height, width = (size * s for size, s in zip(x.shape[2:], self.scale))
+        out = np.empty_like(x, shape=(*x.shape[:2], height, width))
+        for tap in self._taps():
+            out[tap] = x
+        self.cache = x.shape
+        return out
+
+    def backward(self, dout):
+        dx = np.zeros_like(dout, shape=self.cache)
+        for tap in self._taps():
+            dx += dout[tap]  # a copy forward is a sum backward
+        return dx
+
+    def _taps(self):
+        rows, columns = self.scale
+        return [(..., slice(u, None, rows), slice(v, None, columns)) for u in range(rows) for v in range(columns)]
+
+
+class UpsampleBilinear(_Resample2D):
+    r"""Linear interpolation between the centres of pixels: (N, C, H, W) -> (N, C, scale H, scale W).
+
+    Output row i lies at :math:`y = (i + \tfrac12) / s - \tfrac12` of the input, between two rows with weights
+    that fall linearly from 1 to 0 over the distance of one row; beyond the outermost centres the image stays constant.
+    As these weights make a matrix for each axis,
+
+    .. math:: \text{out}_{nc} = A x_{nc} B^T, \qquad dx_{nc} = A^T dout_{nc} B
+
+    Parameters
+    ----------
+    scale : int or (int, int)
+        How many rows and columns each becomes.
+
+    Raises
+    ------
+    ValueError
+        If `x` does not have shape (N, C, H, W).
+
+    Notes
+    -----
+    PyTorch's ``interpolate(mode="bilinear", align_corners=False)``.
+
+    Examples
+    --------
+    >>> UpsampleBilinear((1, 2)).forward(np.array([[[[0.0, 4.0]]]]))
+    array([[[[0., 1., 3., 4.]]]])
+    """
+
+    def __init__(self, scale):
+        self.scale = as_pair("scale", scale)
+
+    def _matrices(self, height, width):
+        return _interpolation(height, self.scale[0]), _interpolation(width, self.scale[1])
+
+
+def _interpolation(size, scale):
+    """(scale size, size): row i holds the weights of the two pixels around output i."""
+    y = np.clip((np.arange(scale * size) + 0.5) / scale - 0.5, 0, size - 1)[:, None]
+    return np.maximum(0, 1 - np.abs(y - np.arange(size)))  # a tent around each pixel
