@@ -1,8 +1,9 @@
-"""Dropout."""
+"""Dropout: of elements, or of whole channels."""
 
 import numpy as np
 
 from ._checks import check_range
+from ._images import as_images
 from .base import Layer
 
 
@@ -53,7 +54,7 @@ class Dropout(Layer):
         if not self.training or self.rate == 0:
             self.cache = None
             return x
-        words = self.rng.integers(0, 1 << 16, np.shape(x), np.uint16)
+        words = self.rng.integers(0, 1 << 16, self._mask_shape(x), np.uint16)
         keep = words >= round(self.rate * (1 << 16))
         self.cache = keep
         return self._masked(x, keep)
@@ -62,7 +63,51 @@ class Dropout(Layer):
         keep = self.cache
         return dout if keep is None else self._masked(dout, keep)
 
+    def _mask_shape(self, x):
+        return np.shape(x)
+
     def _masked(self, x, keep):
         out = x * (1 / (1 - self.rate))
         out *= keep
         return out
+
+
+class Dropout2D(Dropout):
+    r"""Spatial dropout: zero each channel of each image with probability `rate`, and scale the others.
+
+    .. math:: \text{out}_{nchw} = m_{nc} x_{nchw} / (1 - \text{rate}), \quad
+              m_{nc} \sim \text{Bernoulli}(1 - \text{rate})
+
+    The pixels of a channel resemble their neighbours, so that zeroing some of them takes little away; a channel is the
+    unit that others can come to lean on. In evaluation mode it is the identity.
+
+    Parameters
+    ----------
+    rate : float in [0, 1)
+        Probability that a channel is zeroed.
+    rng : numpy.random.Generator or int, optional
+        Source of the masks.
+
+    Raises
+    ------
+    ValueError
+        If `rate` is not in [0, 1), or `x` does not have shape (N, C, H, W).
+
+    References
+    ----------
+    .. [1] Tompson et al. (2014), "Efficient Object Localization Using Convolutional Networks", section 3.2,
+       https://arxiv.org/abs/1411.4280
+
+    Examples
+    --------
+    >>> Dropout2D(0.5, rng=1).forward(np.ones((1, 3, 1, 2)))
+    array([[[[2., 2.]],
+            [[0., 0.]],
+            [[2., 2.]]]])
+    """
+
+    def forward(self, x):
+        return super().forward(as_images(x))
+
+    def _mask_shape(self, x):
+        return (*x.shape[:2], 1, 1)

@@ -5,11 +5,12 @@ import math
 import numpy as np
 
 from ._checks import check_positive, check_range
+from ._images import channels_first, channels_last
 from .base import Layer, Parameter
 
 
 class BatchNorm(Layer):
-    r"""Normalize each feature over the batch.
+    r"""Normalize each feature over the batch, or each channel over the batch and its pixels.
 
     .. math:: \text{out}_{nd} = \gamma_d \hat x_{nd} + \beta_d, \qquad
               \hat x_{nd} = (x_{nd} - \mu_d) / \sqrt{\sigma^2_d + \text{eps}}
@@ -19,12 +20,13 @@ class BatchNorm(Layer):
     .. math:: dx = \frac{\gamma}{\sqrt{\sigma^2 + \text{eps}}} \Big( dout - \frac1N \sum_n dout_n
               - \hat x \, \frac1N \sum_n dout_n \hat x_n \Big)
 
-    In evaluation they are the running statistics, constants, and only the factor stays.
+    In evaluation they are the running statistics, constants, and only the factor stays. Of images (N, D, H, W) each
+    pixel is an example with D features, so that the means are over N H W of them.
 
     Parameters
     ----------
     num_features : int
-        Features D of an input (N, D).
+        Features D of an input (N, D), or channels of one (N, D, H, W).
     eps : float > 0, default 1e-5
         Added to the variance, in its units.
     running_decay : float in [0, 1], default 0.9
@@ -35,14 +37,14 @@ class BatchNorm(Layer):
     Raises
     ------
     ValueError
-        If `x` does not have shape (N, `num_features`).
+        If `x` does not have shape (N, `num_features`) or (N, `num_features`, H, W).
 
     Notes
     -----
     `running_mean` starts at 0, `running_var` at 1; `running_var` follows the unbiased variance, as in PyTorch, while
     CS231n starts at 0 with the biased one. `running_decay` is CS231n's `momentum`, and 1 - PyTorch's `momentum`.
     A training batch of one example has no spread: out is beta, `running_var` keeps its value, and dx is 0; PyTorch
-    refuses it. An empty batch leaves the statistics alone.
+    refuses it. An empty batch leaves the statistics alone. On images this is PyTorch's ``BatchNorm2d``.
 
     References
     ----------
@@ -72,35 +74,37 @@ class BatchNorm(Layer):
     def forward(self, x):
         gamma = self.gamma.value
         x = np.asarray(x, gamma.dtype)
-        if x.ndim != 2 or x.shape[1] != len(gamma):
-            raise ValueError(_wrong_shape(f"(N, {len(gamma)})", x))
+        if x.ndim not in (2, 4) or x.shape[1] != len(gamma):
+            raise ValueError(_wrong_shape(f"(N, {len(gamma)}) or (N, {len(gamma)}, H, W)", x))
+        rows = _as_rows(x)
         if self.training:
-            x_hat, mean, var = _centre(x, axis=0)
-            self._update_running(mean[0], var[0], len(x))
+            x_hat, mean, var = _centre(rows, axis=0)
+            self._update_running(mean[0], var[0], len(rows))
         else:
-            x_hat, var = x - self.running_mean, self.running_var
+            x_hat, var = rows - self.running_mean, self.running_var
         inv_std = 1 / np.sqrt(var + self.eps)  # (1, D), or (D,) in evaluation
         x_hat *= inv_std
         self.cache = x_hat, inv_std, self.training
         out = x_hat * gamma
         out += self.beta.value
-        return out
+        return _from_rows(out, x.shape)
 
     def backward(self, dout):
         x_hat, inv_std, training = self.cache
+        shape, dout = dout.shape, _as_rows(dout)
         dgamma = np.einsum("nd,nd->d", dout, x_hat)  # gamma and beta were broadcast over the rows
         dbeta = dout.sum(axis=0)
         self.gamma.add_grad(dgamma)
         self.beta.add_grad(dbeta)
         factor = self.gamma.value * inv_std
         if not training:
-            return dout * factor
+            return _from_rows(dout * factor, shape)
         n = max(1, len(x_hat))
         dx = x_hat * (dgamma / -n)  # through the variance
         dx -= dbeta / n  # through the mean
         dx += dout
         dx *= factor
-        return dx
+        return _from_rows(dx, shape)
 
     def _update_running(self, mean, var, n):
         # In place: tied twins share the arrays. One example says nothing of the variance, none says nothing at all.
@@ -178,6 +182,19 @@ class LayerNorm(Layer):
         dx += dx_hat
         dx *= inv_std
         return dx
+
+
+def _as_rows(x):
+    """(N, D) as it is; (N, C, H, W) -> (N H W, C)."""
+    return x if x.ndim == 2 else channels_last(x).reshape(-1, x.shape[1])
+
+
+def _from_rows(rows, shape):
+    """The rows of `_as_rows` in the given shape again."""
+    if len(shape) == 2:
+        return rows
+    N, C, H, W = shape
+    return channels_first(rows.reshape(N, H, W, C))
 
 
 def _centre(x, axis):

@@ -172,7 +172,7 @@ def test_gamma_and_beta_are_not_decayed():
 
 @pytest.mark.parametrize("shape", [(4, 2), (3,), (4, 3, 1), ()])
 def test_batch_norm_refuses_another_width(shape):
-    with pytest.raises(ValueError, match=r"x must have shape \(N, 3\); got"):
+    with pytest.raises(ValueError, match=r"x must have shape \(N, 3\) or \(N, 3, H, W\); got"):
         BatchNorm(3).forward(np.zeros(shape))
 
 
