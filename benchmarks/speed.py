@@ -1,14 +1,15 @@
 """A whole training step (forward, backward, update): ours against PyTorch eager and scikit-learn's MLP.
 
 Every work is done by each library in turn, A B C A B C ..., in one process, so that a drift of the machine's speed hits
-all alike; the table gives the median of the paired ratios with their quartiles (below 1: ours is faster), and the time that
-the step's matrix products alone would take at the GEMM rate measured in the same run.
+all alike. The table gives the median of the paired ratios with their quartiles (below 1: ours is faster), and as the
+limit the time of the step's matrix products alone, measured in the same run.
 
     pip install '.[bench]'
     python benchmarks/speed.py [--threads 2] [--rounds 30]
 """
 
 import argparse
+import itertools
 import pathlib
 import statistics
 import sys
@@ -30,7 +31,9 @@ WORKS = {"2-100-3": ((2, 100, 3), 300), "64-128-10": ((64, 128, 10), 64), "784-5
 def ours(sizes, opt, x, y):
     model, loss = MLP(sizes[0], sizes[1:-1], sizes[-1], rng=0), SoftmaxLoss()
     parameters = model.parameters()
-    optimizer = Adam(parameters, learning_rate=1e-3) if opt == "adam" else SGD(parameters, learning_rate=1e-3, momentum=0.9)
+    optimizer = (
+        Adam(parameters, learning_rate=1e-3) if opt == "adam" else SGD(parameters, learning_rate=1e-3, momentum=0.9)
+    )
 
     def step():
         optimizer.zero_grad()
@@ -45,7 +48,7 @@ def pytorch(sizes, opt, x, y):
     import torch
 
     chain = []
-    for fan_in, fan_out in zip(sizes, sizes[1:]):
+    for fan_in, fan_out in itertools.pairwise(sizes):
         chain += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
     model, loss = torch.nn.Sequential(*chain[:-1]), torch.nn.CrossEntropyLoss()
     parameters = model.parameters()
@@ -73,7 +76,7 @@ def sklearn(sizes, opt, x, y):
 def gemm_seconds(sizes, batch):
     """What the matrix products of one step take on this machine, each measured at its own shape: the limit."""
     total = 0.0
-    for i, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:])):
+    for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
         x, w, d = (np.ones(s, np.float32) for s in ((batch, fan_in), (fan_in, fan_out), (batch, fan_out)))
         products = [lambda x=x, w=w: x @ w, lambda x=x, d=d: x.T @ d] + [lambda d=d, w=w: d @ w.T] * (i > 0)
         total += sum(min(timed(product, 5) for _ in range(20)) for product in products)
@@ -99,7 +102,9 @@ def main():
     import torch
 
     torch.set_num_threads(options.threads)
-    print(f"numpy {np.__version__}, torch {torch.__version__}, scikit-learn {sk.__version__}; {options.threads} threads each\n")
+    print(
+        f"numpy {np.__version__}, torch {torch.__version__}, scikit-learn {sk.__version__}; {options.threads} threads\n"
+    )
     print(f"{'work':27}{'ours ms':>9}{'torch ms':>10}{'sklearn ms':>12}{'GEMM ms':>9}  {'ours/torch':18}  ours/sklearn")
     with threadpool_limits(options.threads):
         for name, (sizes, batch) in WORKS.items():

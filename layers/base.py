@@ -333,7 +333,8 @@ def _checking(backward: Any) -> Any:
     def checking(self: Any, *douts: Any, **options: Any) -> Any:
         try:
             if douts:
-                fits = len(douts) == 1 and douts[0].shape == self._out_shape
+                shape = () if type(douts[0]) is float else douts[0].shape
+                fits = len(douts) == 1 and shape == self._out_shape
             else:
                 fits = self._out_shape == ()  # a loss, whose dout is 1 unless given
         except AttributeError:  # no forward yet, or a dout that is a plain number or None

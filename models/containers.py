@@ -48,7 +48,7 @@ class Container(Layer):
 
 
 class Sequential(Container):
-    r"""A chain: :math:`\text{out} = f_k(\dots f_2(f_1(x)))`; backward is the chain rule, from the last layer to the first.
+    r"""A chain: :math:`\text{out} = f_k(\dots f_2(f_1(x)))`; backward is the chain rule, from the last layer on.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ class MLP(Sequential):
     dropout : float in [0, 1), default 0.0
         Probability that a hidden unit is zeroed.
     init : callable, optional
-        Of all weights; by default He's for the ReLU family and Xavier's for tanh and sigmoid.
+        Of the weights; by default He's for the ReLU family and Xavier's for tanh, sigmoid and the last layer.
     rng : numpy.random.Generator or int, optional
         Source of the initial weights and of dropout.
     dtype : dtype, default float32
@@ -77,6 +77,7 @@ class MLP(Sequential):
         if norm not in ("none", *NORMS):
             raise ValueError(f"norm must be one of none, {', '.join(NORMS)}; got {norm!r}")
         rng = np.random.default_rng(rng)
+        last = init or xavier_normal  # no ReLU follows to halve the variance: He's factor would make loud first guesses
         init = init or (xavier_normal if activation in ("sigmoid", "tanh") else he_normal)
         chain: list[Layer] = []
         for width in hidden:
@@ -87,4 +88,4 @@ class MLP(Sequential):
             if dropout:
                 chain.append(Dropout(dropout, rng=rng))
             in_features = width
-        super().__init__(*chain, Affine(in_features, out_features, init=init, rng=rng, dtype=dtype))
+        super().__init__(*chain, Affine(in_features, out_features, init=last, rng=rng, dtype=dtype))

@@ -12,9 +12,9 @@ import numpy as np
 
 from data import batches
 from layers import Layer
-from optim import clip_by_global_norm
+from optim import Plateau, clip_by_global_norm
 
-from .containers import predict
+from .containers import Sequential, predict
 from .metrics import METRICS, Metric
 
 Row = dict[str, float]
@@ -48,7 +48,7 @@ class Solver:
         Stop after this many epochs without a better `monitor`.
     schedule : callable, optional
         ``schedule(step) -> float``, the factor on the optimizer's learning rate at each step; see `optim.schedules`.
-        One that has `observe`, such as `Plateau`, is told the validation loss after each epoch.
+        A `Plateau` is told the validation loss after each epoch.
     clip_norm : float, optional
         Largest global norm of the gradient.
     average : EMA, optional
@@ -153,8 +153,8 @@ class Solver:
             self.history.append(row)
             if self.patience and self.best and row["epoch"] - self.best["epoch"] >= self.patience:
                 self.stop = True
-            if hasattr(self.schedule, "observe"):
-                self.schedule.observe(row.get("val_loss", row["train_loss"]))
+            if isinstance(self.schedule, Plateau):
+                self.schedule.update(row.get("val_loss", row["train_loss"]))
             for callback in self.callbacks:
                 callback(self)
         if self._best_state is not None:
@@ -205,7 +205,11 @@ class Solver:
                 self.model.reseed(self.seed, self.epoch, i)
             total += self.step(x_batch, y_batch) * len(x_batch)
         self.epoch += 1
-        return {"epoch": self.epoch, "learning_rate": self.optimizer.learning_rate, "train_loss": total / max(1, len(X))}
+        return {
+            "epoch": self.epoch,
+            "learning_rate": self.optimizer.learning_rate,
+            "train_loss": total / max(1, len(X)),
+        }
 
     def _averaged(self) -> contextlib.AbstractContextManager[Any]:
         return self.average.applied() if self.average is not None else contextlib.nullcontext()
@@ -222,11 +226,19 @@ class Solver:
         return -row[name] if name.endswith("_loss") else row[name], -val_loss
 
     def _explain(self, x: Any) -> str:
-        where = next((name for name, p in self.model.parameters().items() if not np.isfinite(p.value).all()), None)
-        culprit = f"parameter {where}" if where else "the loss, all parameters being finite"
-        if not np.isfinite(x).all():
-            culprit = "the input batch"
         return (
-            f"the loss is no longer finite at step {self.steps + 1} (epoch {self.epoch + 1}); first not finite: {culprit}. "
-            "Lower the learning rate, scale the data, or clip the gradient"
+            f"the loss is no longer finite at step {self.steps + 1} (epoch {self.epoch + 1}); first not finite: "
+            f"{self._first_not_finite(x)}. Lower the learning rate, scale the data, or clip the gradient"
         )
+
+    def _first_not_finite(self, x: Any) -> str:
+        if not np.isfinite(x).all():
+            return "the input batch"
+        for name, parameter in self.model.parameters().items():
+            if not np.isfinite(parameter.value).all():
+                return f"parameter {name}"
+        for name, layer in self.model.children() if isinstance(self.model, Sequential) else ():
+            x = layer.forward(x)
+            if not np.isfinite(x).all():
+                return f"the output of layer {name}, {type(layer).__name__}"
+        return "the loss"

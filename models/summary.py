@@ -35,10 +35,12 @@ def summary(model: Layer, x: Any) -> str:
         counted |= {id(p) for p in parameters}
         size = sum(p.value.size for p in parameters)
         shape = str(getattr(layer, "_out_shape", ()))
-        rows.append((f"{name} {type(layer).__name__}".strip(), shape, size, _bytes(getattr(layer, "cache", None), seen)))
+        rows.append(
+            (f"{name} {type(layer).__name__}".strip(), shape, size, _bytes(getattr(layer, "cache", None), seen))
+        )
     model.drop_cache()
     rows.append(("total", "", sum(row[2] for row in rows), sum(row[3] for row in rows)))
-    names, shapes = (max(len(row[i]) for row in rows) for i in (0, 1))
+    names, shapes = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     lines = [f"{'layer':{names}}  {'output':{shapes}}  parameters  cache bytes"]
     lines += [f"{row[0]:{names}}  {row[1]:{shapes}}  {row[2]:10,}  {row[3]:11,}" for row in rows]
     return "\n".join(lines)

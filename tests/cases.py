@@ -1,4 +1,4 @@
-"""The registry: everything public with small arguments. A test fails if a public layer, model or optimizer is missing."""
+"""The registry: everything public with small arguments; a test fails if something public is missing."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def probabilities(n: int, classes: int) -> Callable[[np.random.Generator], tuple
 
 
 def random_norm(layer: Any) -> Any:
-    """gamma and beta away from 1 and 0, which hide mistakes."""
+    """Gamma and beta away from 1 and 0, which hide mistakes."""
     rng = np.random.default_rng(7)
     layer.gamma.value = 1 + 0.5 * rng.standard_normal(layer.gamma.value.shape)
     layer.beta.value = rng.standard_normal(layer.beta.value.shape)
@@ -84,7 +84,15 @@ LAYERS = [
     Case(lambda: layers.Affine(6, 3, rng=0), normal(4, 2, 3), "images", wrong=((WIDE,),)),
     *[
         Case(make, apart(4, 3))
-        for make in (layers.ReLU, layers.LeakyReLU, layers.ELU, layers.SiLU, layers.Sigmoid, layers.Tanh, layers.Softplus)
+        for make in (
+            layers.ReLU,
+            layers.LeakyReLU,
+            layers.ELU,
+            layers.SiLU,
+            layers.Sigmoid,
+            layers.Tanh,
+            layers.Softplus,
+        )
     ],
     Case(layers.GELU, normal(4, 3)),
     Case(lambda: layers.GELU(approximate="tanh"), normal(4, 3), "tanh"),
@@ -122,7 +130,11 @@ GATES = [
     Case(lambda: layers.Transpose((0, 2, 1)), normal(4, 2, 3), wrong=((WIDE,),)),
 ]
 
-BAD_LABELS = ((np.zeros((2, 3)), np.array([0, 3])), (np.zeros((2, 3)), np.array([0, -1])), (np.zeros((2, 3)), np.zeros(5, int)))
+BAD_LABELS = (
+    (np.zeros((2, 3)), np.array([0, 3])),
+    (np.zeros((2, 3)), np.array([0, -1])),
+    (np.zeros((2, 3)), np.zeros(5, int)),
+)
 BAD_TARGETS = ((np.zeros((2, 3)), np.zeros((3, 2))),)
 
 LOSSES = [
@@ -158,9 +170,7 @@ MODELS = [
         "projected",
         wrong=((WIDE,),),
     ),
-    Case(
-        lambda: models.Concat(layers.Affine(3, 2, rng=0), layers.Affine(3, 5, rng=1)), normal(6, 3), wrong=((WIDE,),)
-    ),
+    Case(lambda: models.Concat(layers.Affine(3, 2, rng=0), layers.Affine(3, 5, rng=1)), normal(6, 3), wrong=((WIDE,),)),
     Case(lambda: models.MLP(5, [4, 3], 2, activation="tanh", rng=0), normal(6, 5), wrong=((WIDE,),)),
     Case(
         lambda: models.MLP(5, [4], 2, activation="gelu", norm="batch", dropout=0.3, rng=0),
@@ -173,7 +183,6 @@ MODELS = [
     Case(lambda: models.LinearSVM(5, 3, rng=0), normal(6, 5), wrong=((WIDE,),)),
     Case(lambda: models.LinearRegression(5, 1, rng=0), normal(6, 5), wrong=((WIDE,),)),
 ]
-
 
 
 def graph_layer() -> Any:

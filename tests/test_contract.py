@@ -47,7 +47,11 @@ def assert_close(actual, expected, tolerance=1e-10):
 
 
 def public_classes(package, base):
-    return {c for n in package.__all__ if inspect.isclass(c := getattr(package, n)) and issubclass(c, base) and c is not base}
+    return {
+        c
+        for n in package.__all__
+        if inspect.isclass(c := getattr(package, n)) and issubclass(c, base) and c is not base
+    }
 
 
 def test_every_public_layer_and_model_is_registered():
