@@ -1,0 +1,42 @@
+"""README is run as it stands: its Python blocks, and its claims about files and flags."""
+
+import pathlib
+import re
+
+import pytest
+
+import train
+
+ROOT = pathlib.Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: next(iter(block.splitlines())))
+def test_every_python_block_runs(block, capsys):
+    exec(compile(block, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    for promised in re.findall(r"print\(.*\)\s+# (\w+: pass.*)", block):
+        assert promised in printed
+
+
+def test_the_layer_of_ten_lines_has_ten_lines():
+    (block,) = (block for block in BLOCKS if "class Swish" in block)
+    body = block[block.index("class Swish") : block.index("\nx = ")]
+    assert len([line for line in body.splitlines() if line.strip()]) <= 10
+
+
+def test_every_flag_that_readme_names_exists():
+    flags = {
+        flag
+        for command in re.findall(r"python train\.py ([^`\n]*)", README)
+        for flag in re.findall(r"--[\w-]+", command)
+    }
+    known = {option for action in train.parser()._actions for option in action.option_strings}
+    assert flags
+    assert flags <= known
+
+
+def test_every_place_on_the_map_exists():
+    for place in re.findall(r"^\| `([^`]+)` \|", README, re.MULTILINE):
+        assert (ROOT / place).exists(), place
