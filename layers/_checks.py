@@ -49,7 +49,7 @@ def check_labels(y: Any, scores: np.ndarray) -> np.ndarray:
         raise ValueError(f"y must have shape ({n},), one label a row of scores; got {y.shape}")
     if y.dtype.kind not in "iu":
         raise TypeError(f"y must hold integer labels 0..{classes - 1}; got dtype {y.dtype}. Convert with y.astype(int)")
-    if n and not (0 <= y.min() and y.max() < classes):
+    if n and not (y.min() >= 0 and y.max() < classes):
         raise ValueError(
             f"y must hold labels 0..{classes - 1}, for the C = {classes} columns of scores; got {y.min()}..{y.max()}. "
             "Number the classes from 0, or give the last layer one output a class"

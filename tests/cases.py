@@ -78,6 +78,7 @@ def random_norm(layer: Any) -> Any:
 
 
 WIDE = np.zeros((2, 9))  # features that no case expects
+SQUARE = np.zeros((2, 5, 8, 8))  # channels that no case expects
 
 LAYERS = [
     Case(lambda: layers.Affine(5, 3, rng=0), normal(4, 5), wrong=((WIDE,), (np.zeros(5),))),
@@ -104,6 +105,74 @@ LAYERS = [
     Case(lambda: random_norm(layers.LayerNorm(3)), normal(5, 3), wrong=((WIDE,),)),
     Case(lambda: random_norm(layers.LayerNorm(3)), normal(5, 2, 3), "sequence", wrong=((WIDE,),)),
     Case(layers.Flatten, normal(4, 2, 3), wrong=((np.zeros(()),),)),
+]
+
+IMAGES = [
+    *[
+        Case(lambda o=options: layers.Conv2D(4, 6, rng=0, **o), normal(3, 4, 7, 5), label, wrong=((WIDE,), (SQUARE,)))
+        for label, options in {
+            "": {"kernel_size": 3},
+            "same": {"kernel_size": 3, "padding": 1},
+            "stride": {"kernel_size": (2, 3), "stride": (2, 1), "padding": (0, 2)},
+            "groups": {"kernel_size": 2, "groups": 2, "padding": 2, "stride": 2},
+            "dilation": {"kernel_size": (3, 2), "dilation": 2, "padding": 1, "bias": False},
+        }.items()
+    ],
+    Case(
+        lambda: layers.Conv2D(3, 6, 3, groups=3, padding=1, rng=0), normal(2, 3, 5, 4), "depthwise", wrong=((SQUARE,),)
+    ),
+    Case(lambda: layers.Conv1D(4, 6, 3, stride=2, padding=1, rng=0), normal(3, 4, 7), wrong=((WIDE,), (SQUARE,))),
+    Case(lambda: layers.Conv1D(4, 6, 2, dilation=2, groups=2, rng=0), normal(3, 4, 7), "groups", wrong=((WIDE,),)),
+    *[
+        Case(
+            lambda o=options: layers.ConvTranspose2D(4, 6, rng=0, **o),
+            normal(2, 4, 3, 5),
+            label,
+            wrong=((WIDE,), (SQUARE,)),
+        )
+        for label, options in {
+            "": {"kernel_size": 3},
+            "stride": {"kernel_size": (4, 3), "stride": 2, "padding": 1, "output_padding": (0, 1)},
+            "groups": {"kernel_size": 2, "stride": 3, "groups": 2, "dilation": 2, "padding": 2},
+        }.items()
+    ],
+    *[
+        Case(
+            lambda t=layer_type, o=options: t(**o), apart(2, 3, 7, 5), label, wrong=((WIDE,), (np.zeros((1, 1, 1, 1)),))
+        )
+        for layer_type in (layers.MaxPool2D, layers.AvgPool2D)
+        for label, options in {
+            "": {"kernel_size": 2},
+            "overlap": {"kernel_size": (3, 2), "stride": (1, 2)},
+            "padded": {"kernel_size": (4, 5), "stride": 2, "padding": (1, 2)},
+        }.items()
+    ],
+    Case(
+        lambda: layers.AvgPool2D(3, stride=2, padding=1, count_include_pad=False),
+        normal(2, 3, 7, 5),
+        "inside",
+        wrong=((WIDE,),),
+    ),
+    Case(layers.GlobalAvgPool2D, normal(2, 3, 5, 4), wrong=((WIDE,), (np.zeros((2, 3, 0, 4)),))),
+    Case(layers.GlobalMaxPool2D, apart(2, 3, 5, 4), wrong=((WIDE,), (np.zeros((2, 3, 0, 4)),))),
+    Case(lambda: layers.AdaptiveAvgPool2D((2, 3)), normal(2, 3, 7, 5), wrong=((WIDE,),)),
+    Case(lambda: layers.AdaptiveAvgPool2D((7, 5)), normal(2, 3, 2, 3), "larger", wrong=((WIDE,),)),
+    Case(lambda: layers.Upsample((2, 3)), normal(2, 3, 5, 4), wrong=((WIDE,),)),
+    Case(lambda: layers.UpsampleBilinear((2, 3)), normal(2, 3, 5, 4), wrong=((WIDE,),)),
+    Case(lambda: random_norm(layers.BatchNorm(3)), normal(2, 3, 5, 4), "images", wrong=((SQUARE,),), modes_differ=True),
+    Case(
+        lambda: random_norm(layers.BatchNorm(3).eval()),
+        normal(2, 3, 5, 4),
+        "images-eval",
+        wrong=((SQUARE,),),
+        modes_differ=True,
+    ),
+    Case(lambda: random_norm(layers.GroupNorm(2, 6)), normal(3, 6, 5, 4), wrong=((WIDE,), (SQUARE,))),
+    Case(lambda: random_norm(layers.GroupNorm(1, 6)), normal(3, 6, 5, 4), "layer", wrong=((WIDE,), (SQUARE,))),
+    Case(lambda: random_norm(layers.InstanceNorm(3)), normal(2, 3, 5, 4), wrong=((WIDE,), (SQUARE,))),
+    Case(lambda: layers.RMSNorm(3), normal(5, 3), wrong=((WIDE,),)),
+    Case(lambda: layers.RMSNorm(3), normal(5, 2, 3), "sequence", wrong=((WIDE,),)),
+    Case(lambda: layers.Dropout2D(0.4, rng=0), normal(2, 7, 3, 5), wrong=((WIDE,),), modes_differ=True),
 ]
 
 GATES = [

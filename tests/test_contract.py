@@ -13,11 +13,12 @@ import optim
 from gradcheck import assert_gradients
 from layers import Layer
 
-from .cases import GATES, LAYERS, LOSSES, MODELS, OPTIMIZERS
+from .cases import GATES, IMAGES, LAYERS, LOSSES, MODELS, OPTIMIZERS
 
-EVERYTHING = [*LAYERS, *GATES, *LOSSES, *MODELS]
+MAPS = [*LAYERS, *IMAGES, *GATES, *MODELS]
+EVERYTHING = [*MAPS, *LOSSES]
 every_case = pytest.mark.parametrize("case", EVERYTHING, ids=lambda case: case.id)
-every_map = pytest.mark.parametrize("case", [*LAYERS, *GATES, *MODELS], ids=lambda case: case.id)
+every_map = pytest.mark.parametrize("case", MAPS, ids=lambda case: case.id)
 every_batched = pytest.mark.parametrize("case", [c for c in EVERYTHING if c.batched], ids=lambda case: case.id)
 
 
