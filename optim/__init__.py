@@ -1,6 +1,5 @@
-"""Update rules, schedules, clipping and averaging. They know arrays, no layer and no model."""
+"""Update rules, schedules, clipping and averaging; they know arrays and parameters, no layer and no model."""
 
-from . import schedules
 from .adagrad import Adagrad
 from .adam import Adam, AdamW
 from .averaging import EMA
@@ -8,20 +7,25 @@ from .base import Optimizer
 from .clipping import clip_by_global_norm, clip_by_value
 from .lbfgs import LBFGS
 from .rmsprop import RMSProp
-from .schedules import Plateau
+from .schedules import Constant, CosineDecay, ExponentialDecay, OneCycle, Plateau, StepDecay, Warmup
 from .sgd import SGD
 
 __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Constant",
+    "CosineDecay",
     "EMA",
+    "ExponentialDecay",
     "LBFGS",
+    "OneCycle",
     "Optimizer",
     "Plateau",
     "RMSProp",
     "SGD",
+    "StepDecay",
+    "Warmup",
     "clip_by_global_norm",
     "clip_by_value",
-    "schedules",
 ]

@@ -1,93 +1,95 @@
-"""Running averages of the weights."""
+"""Weights averaged over the steps of a training."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from ._checks import check_number
-from .flat import flatten, named_parameters
+from .flat import FlatParameters, Parameters, Stateful
 
 
-class EMA:
-    r"""Exponential moving average of the parameters: :math:`a \leftarrow d_t a + (1 - d_t) w`.
+class EMA(Stateful):
+    r"""Exponential moving average of the parameters, to evaluate with instead of the last ones.
+
+    .. math:: a \leftarrow d_t a + (1 - d_t) w, \qquad d_t = \min\left(d, \frac{1 + t}{10 + t}\right)
+
+    with the average a, which starts as w, and t the updates before this one.
 
     Parameters
     ----------
     parameters : dict of str to Parameter, or iterable of Parameter
-        ``model.parameters()``. Buffers, such as running statistics, are averages already and are left as they are.
+        As by ``layer.parameters()``.
     decay : float in [0, 1), default 0.999
-        Largest weight d of the old average; early on it is (1 + t) / (10 + t) after t updates, so that the average does not
-        cling to the initial weights (TensorFlow's rule).
+        d; the average looks back over some 1 / (1 - d) updates.
+    warmup : bool, default True
+        Whether the decay rises to d; without it :math:`d_t = d`, and the initial weights keep their share
+        :math:`d^t`, most of the average before 1 / (1 - d) updates.
+
+    Raises
+    ------
+    ValueError
+        If `decay` is out of its range, or there are no parameters.
+
+    Notes
+    -----
+    TensorFlow's ``ExponentialMovingAverage`` warms up in this way if given the number of updates; PyTorch's
+    ``AveragedModel`` does not warm up. Buffers, such as the running statistics of batch normalization, are not
+    averaged: the model keeps its last ones.
 
     References
     ----------
-    .. [1] Polyak and Juditsky (1992), "Acceleration of stochastic approximation by averaging"
+    .. [1] Polyak and Juditsky (1992), "Acceleration of Stochastic Approximation by Averaging"
 
     Examples
     --------
+    >>> import numpy as np
     >>> from layers import Parameter
-    >>> w = Parameter(np.zeros(1))
-    >>> average = EMA([w], decay=0.5)
-    >>> w.value = [1.0]
+    >>> w = Parameter(np.array([0.0]))
+    >>> average = EMA({"w": w}, decay=0.5, warmup=False)
+    >>> w.value = np.array([8.0])
     >>> average.update()
     >>> with average.applied():
     ...     print(w.value)
-    [0.81818182]
+    [4.]
     >>> w.value
-    array([1.])
+    array([8.])
     """
 
-    def __init__(self, parameters: Any, decay: float = 0.999) -> None:
+    numbers = ("decay", "warmup", "updates")
+
+    def __init__(self, parameters: Parameters, decay: float = 0.999, *, warmup: bool = True) -> None:
         self.decay = check_number("decay", decay, 0, 1)
-        self.parameters = named_parameters(parameters)
+        self.warmup = bool(warmup)
         self.updates = 0
-        self._flats = flatten(self.parameters)
-        self._averages = [flat.values.copy() for flat in self._flats]
+        self.flat = FlatParameters(parameters, state=("average",))
+        for average, values in zip(self.flat.state["average"], self.flat.values):
+            average[...] = values
 
     def update(self) -> None:
-        """Take the present values into the average."""
-        self._settle()
+        """Move the average towards the parameters; to be called after each step of the optimizer."""
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.warmup else self.decay
         self.updates += 1
-        weight = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for flat, average in zip(self._flats, self._averages):
-            average += weight * (flat.values - average)
+
+        def move(w: np.ndarray, g: np.ndarray, scratch: np.ndarray, average: np.ndarray) -> None:
+            np.subtract(w, average, out=scratch)
+            scratch *= 1 - decay
+            average += scratch
+
+        self.flat.refresh()
+        self.flat.each(move)
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
-        """Within it the parameters hold their averages, and afterwards their own values again."""
-        self._settle()
-        own = [flat.values.copy() for flat in self._flats]
-        for flat, average in zip(self._flats, self._averages):
-            flat.values[:] = average
+        """Within the ``with`` block the parameters are the averages; after it they are what they were before."""
+        self.flat.refresh()
+        before = {name: parameter.value.copy() for name, parameter in self.flat.parameters.items()}
+        for values, average in zip(self.flat.values, self.flat.state["average"]):
+            values[...] = average
         try:
             yield
         finally:
-            for flat, values in zip(self._flats, own):
-                flat.values[:] = values
-
-    def state_dict(self) -> dict[str, Any]:
-        """Number of updates, and a copy of the average of each parameter by name."""
-        state: dict[str, Any] = {"updates": self.updates}
-        for flat, average in zip(self._flats, self._averages):
-            state |= {name: average[at].reshape(flat.named[name].value.shape).copy() for name, at in flat.slices.items()}
-        return state
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a `state_dict` of the same parameters."""
-        if state.keys() != self.state_dict().keys():
-            raise ValueError(f"state must have the names {sorted(self.state_dict())}; got {sorted(state)}")
-        self.updates = state["updates"]
-        for flat, average in zip(self._flats, self._averages):
-            for name, at in flat.slices.items():
-                average[at] = np.ravel(state[name])
-
-    def _settle(self) -> None:
-        if any([flat.is_stale() for flat in self._flats]):  # the parameters have moved, perhaps to another dtype
-            state = self.state_dict()
-            self._flats = flatten(self.parameters)
-            self._averages = [flat.values.copy() for flat in self._flats]
-            self.load_state_dict(state)
+            for name, parameter in self.flat.parameters.items():
+                parameter.value[...] = before[name]

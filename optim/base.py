@@ -1,159 +1,145 @@
-"""What every optimizer is: a rule for one block of the vector of all parameters, and the state that goes with it."""
+"""What every optimizer is: parameters in one vector, a rule that updates it, a state to save."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
 from ._checks import check_number
-from .flat import Flat, flatten, named_parameters
-
-BLOCK = 1 << 14  # entries updated at a time: five float32 arrays of this length stay in a core's second-level cache
+from .flat import FlatParameters, Parameters, Stateful
 
 
-class Block(NamedTuple):
-    """Views of one stretch of the parameters, and memory to work in."""
+class Optimizer(Stateful):
+    r"""Base of all optimizers: subclasses write the rule, this class does the rest.
 
-    w: np.ndarray  # values
-    g: np.ndarray  # gradients
-    state: tuple[np.ndarray, ...]  # one array for each of the rule's `state_names`
-    scratch: np.ndarray
-    decayed: np.ndarray  # the part of w that weight decay applies to
-
-
-class Optimizer:
-    r"""Base of the update rules: subclasses write `update`, for one block, in place.
-
-    Values and gradients of all parameters are views into one vector each. The vectors are laid out when the optimizer is
-    made, shared with other optimizers over the same parameters, and laid out again if the parameters move (as by
-    ``model.astype``).
-
-    Weight decay is decoupled: before each update :math:`w \leftarrow w - \text{learning\_rate} \cdot \text{weight\_decay}
-    \cdot w`, for the parameters whose `decay` is true, and apart from the gradient [1]_. An L2 term in the loss is
-    another thing: `layers.L2Penalty`.
+    A step first decays the weights, :math:`w \leftarrow (1 - \eta \lambda) w`, where the rate is :math:`\eta` and the
+    weight decay :math:`\lambda`, then calls ``update(w, g, scratch, *state)``, which changes `w` and the state in
+    place. All are 1-D arrays of one size; the rule has to be elementwise, since long vectors come in blocks.
 
     Parameters
     ----------
     parameters : dict of str to Parameter, or iterable of Parameter
-        ``model.parameters()``.
+        As by ``layer.parameters()``. They are moved into one vector, in which they go on living.
     learning_rate : float >= 0
-        May be assigned between steps.
+        May be set at any time.
     weight_decay : float >= 0, default 0.0
-        Fraction of the weights lost per step and unit of learning rate.
+        Decoupled: applied to the weights, never to the gradient, and not to parameters with ``decay=False``, which
+        are biases and norms.
+    threads : int, default 1
+        Threads of one update; more than one is used for vectors of more than 131072 elements a thread.
+    state : sequence of str
+        For subclasses: names of the vectors that the rule keeps.
 
     Attributes
     ----------
     steps : int
-        Updates made.
-    values, grads : list of ndarray
-        The vectors, one a dtype.
+        Steps taken.
+    needs_closure : bool
+        Whether `step` must be given a closure.
+
+    Raises
+    ------
+    ValueError
+        If there are no parameters, or an option is out of its range.
+    TypeError
+        If something else than parameters is given, or they are neither float32 nor float64.
+
+    Notes
+    -----
+    A parameter without a gradient since `zero_grad` counts as one with gradient 0; PyTorch leaves it out of the step.
+    PyTorch's ``weight_decay`` is added to the gradient except in ``AdamW``; that is the L2 penalty here.
 
     References
     ----------
-    .. [1] Loshchilov and Hutter (2017), "Decoupled Weight Decay Regularization", https://arxiv.org/abs/1711.05101
+    .. [1] Loshchilov and Hutter (2019), "Decoupled Weight Decay Regularization", https://arxiv.org/abs/1711.05101
+
+    Examples
+    --------
+    A rule of one's own, the sign of the gradient:
+
+    >>> import numpy as np
+    >>> from layers import Parameter
+    >>> class SignDescent(Optimizer):
+    ...     def update(self, w, g, scratch):
+    ...         np.sign(g, out=scratch)
+    ...         scratch *= self.learning_rate
+    ...         w -= scratch
+    >>> w = Parameter(np.array([1.0, 2.0]))
+    >>> optimizer = SignDescent({"w": w}, learning_rate=0.25)
+    >>> w.add_grad(np.array([30.0, -0.1]))
+    >>> optimizer.step()
+    >>> w.value
+    array([0.75, 2.25])
     """
 
-    state_names: tuple[str, ...] = ()
-    hyper_names: tuple[str, ...] = ("learning_rate", "weight_decay")
+    numbers: tuple[str, ...] = ("learning_rate", "weight_decay", "steps")
     needs_closure = False
+    update: Any
 
-    def __init__(self, parameters: Any, *, learning_rate: float, weight_decay: float = 0.0) -> None:
-        self.learning_rate = check_number("learning_rate", learning_rate)
-        self.weight_decay = check_number("weight_decay", weight_decay)
-        self.parameters = named_parameters(parameters)
+    def __init__(
+        self,
+        parameters: Parameters,
+        *,
+        learning_rate: float,
+        weight_decay: float = 0.0,
+        threads: int = 1,
+        state: Iterable[str] = (),
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.weight_decay = check_number("weight_decay", weight_decay, 0)
         self.steps = 0
-        self._lay_out()
+        self.flat = FlatParameters(parameters, state, threads)
 
-    def update(self, block: Block) -> None:
-        """One step of the rule on one block, in place."""
-        raise TypeError(f"{type(self).__name__} must define update(block)")
+    @property
+    def learning_rate(self) -> float:
+        """The step size."""
+        return self._learning_rate
 
-    def step(self) -> None:
-        """Update every parameter from its gradient."""
-        self._settle()
-        self.steps += 1
-        shrink = 1 - self.learning_rate * self.weight_decay
-        for block in self._blocks:
-            if shrink != 1:
-                np.multiply(block.decayed, shrink, out=block.decayed)
-            self.update(block)
-
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
-        for parameter in self._all:
-            parameter.zero_grad()
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        self._learning_rate = check_number("learning_rate", rate, 0)
 
     @property
     def values(self) -> list[np.ndarray]:
-        """The values of all parameters, one vector a dtype."""
-        self._settle()
-        return [flat.values for flat in self._flats]
+        """The vectors of all values, one a dtype; writing into them changes the parameters."""
+        self.flat.refresh()
+        return self.flat.values
 
     @property
     def grads(self) -> list[np.ndarray]:
-        """The gradients of all parameters, one vector a dtype; writing into them changes the parameters' `grad`."""
-        self._settle()
-        return [flat.grads for flat in self._flats]
+        """The vectors of all gradients, in the order of `values`; writing into them changes the gradients."""
+        self.flat.refresh()
+        return self.flat.grads
 
-    def state_dict(self) -> dict[str, Any]:
-        """Hyper-parameters, the number of steps, and copies of the state of each parameter by name."""
-        state: dict[str, Any] = {name: getattr(self, name) for name in (*self.hyper_names, "steps")}
-        for flat, vectors in zip(self._flats, self._state):
-            for kind, vector in zip(self.state_names, vectors):
-                for name, at in flat.slices.items():
-                    state[f"{kind}.{name}"] = vector[at].reshape(self.parameters[name].value.shape).copy()
-        return state
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.flat.parameters.values():
+            parameter.zero_grad()
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up the state of an optimizer of the same kind over parameters of the same names and shapes.
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Update all parameters from their gradients.
 
-        Raises
-        ------
-        ValueError
-            If a name is missing or unknown, or a shape differs; nothing is changed then.
+        Parameters
+        ----------
+        closure : callable, optional
+            Called first: ``closure() -> loss`` clears the gradients, runs forward and backward.
+
+        Returns
+        -------
+        loss : float or None
+            That of the closure.
         """
-        own = self.state_dict()
-        if own.keys() != state.keys():
-            raise ValueError(
-                f"state must be of {type(self).__name__} over the same parameters; missing {sorted(own.keys() - state.keys())}, "
-                f"unknown {sorted(state.keys() - own.keys())}"
-            )
-        for name, array in own.items():
-            if np.shape(state[name]) != np.shape(array):
-                raise ValueError(f"state[{name!r}] must have shape {np.shape(array)}; got {np.shape(state[name])}")
-        for name in (*self.hyper_names, "steps"):
-            setattr(self, name, state[name])
-        for flat, vectors in zip(self._flats, self._state):
-            for kind, vector in zip(self.state_names, vectors):
-                for name, at in flat.slices.items():
-                    vector[at] = np.ravel(state[f"{kind}.{name}"])
-
-    def _settle(self) -> None:
-        """Make the vectors true: lay them out anew if a parameter has moved, and count gradients that never came as 0."""
-        if any([flat.is_stale() for flat in self._flats]):  # a list: each has its gradients to settle
-            state = self.state_dict()
-            self._lay_out()
-            self.load_state_dict(state)
-            self._settle()
-
-    def _lay_out(self) -> None:
-        self._flats = flatten(self.parameters)
-        self._all = list(self.parameters.values())
-        self._state = [tuple(np.zeros_like(flat.values) for _ in self.state_names) for flat in self._flats]
-        self._blocks = [block for flat, state in zip(self._flats, self._state) for block in _blocks(flat, state)]
+        loss = None if closure is None else closure()
+        self.flat.refresh()
+        self.steps += 1
+        if self.weight_decay:
+            for w in self.flat.decaying:
+                w *= 1 - self.learning_rate * self.weight_decay
+        self.flat.each(self.update)
+        return loss
 
     def __repr__(self) -> str:
-        hyper = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.hyper_names)
-        return f"{type(self).__name__}({hyper}; {sum(flat.values.size for flat in self._flats):,} parameters)"
-
-
-def _blocks(flat: Flat, state: tuple[np.ndarray, ...]) -> list[Block]:
-    scratch = np.empty(min(BLOCK, flat.values.size), flat.values.dtype)
-    blocks = []
-    for start in range(0, flat.values.size, BLOCK):
-        at = slice(start, start + BLOCK)
-        w = flat.values[at]
-        parts = tuple(vector[at] for vector in state)
-        blocks.append(Block(w, flat.grads[at], parts, scratch[: w.size], w[: max(0, flat.decayed - start)]))
-    return blocks
+        options = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.numbers)
+        return f"{type(self).__name__}({options})"

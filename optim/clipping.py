@@ -1,8 +1,9 @@
-"""Clipping gradients, in place: by value, or by their norm as one vector."""
+"""Gradients kept within bounds, in place."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,50 +12,68 @@ from ._checks import check_number
 
 
 def clip_by_value(grads: Any, limit: float) -> None:
-    """Force every entry into [-limit, limit].
+    r"""Clip every component to :math:`[-\text{limit}, \text{limit}]`, in place; NaN stays NaN.
 
     Parameters
     ----------
-    grads : Optimizer or list of ndarray
-        Changed in place.
+    grads : Optimizer, dict or iterable of Parameter, ndarray, or iterable of ndarray
+        Whose gradients; arrays are the gradients themselves.
     limit : float > 0
-        In the units of the gradient.
+        Largest absolute value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> grad = np.array([-3.0, 0.5])
+    >>> clip_by_value(grad, 1.0)
+    >>> grad
+    array([-1. ,  0.5])
     """
-    limit = check_number("limit", limit, open_low=True)
+    check_number("limit", limit, 0, open_low=True)
     for grad in _arrays(grads):
         np.clip(grad, -limit, limit, out=grad)
 
 
 def clip_by_global_norm(grads: Any, max_norm: float) -> float:
-    r"""Scale all gradients by one factor so that their norm :math:`\sqrt{\sum g^2}` is at most `max_norm`.
+    r"""Scale all gradients by one factor, in place, so that their joint norm is at most `max_norm`.
+
+    .. math:: g \leftarrow g \min(1, \text{max\_norm} / \lVert g \rVert), \qquad
+        \lVert g \rVert = \sqrt{\textstyle\sum_i g_i^2} \text{ over all parameters}
 
     Parameters
     ----------
-    grads : Optimizer or list of ndarray
-        Changed in place.
+    grads : Optimizer, dict or iterable of Parameter, ndarray, or iterable of ndarray
+        Whose gradients; arrays are the gradients themselves.
     max_norm : float > 0
-        In the units of the gradient.
+        Largest norm.
 
     Returns
     -------
-    float
-        The norm before. NaN or infinity if a gradient is; then nothing is scaled, as no factor would help.
+    norm : float
+        Before the clipping; right also where the squares leave the range of float32. NaN or infinite if a gradient
+        is; nothing is clipped then, so that the fault stays in sight.
+
+    Notes
+    -----
+    PyTorch adds 1e-6 to the norm in the quotient, and turns all gradients into NaN where one is.
 
     References
     ----------
-    .. [1] Pascanu, Mikolov and Bengio (2012), algorithm 1, https://arxiv.org/abs/1211.5063
+    .. [1] Pascanu, Mikolov and Bengio (2013), algorithm 1, https://arxiv.org/abs/1211.5063
 
     Examples
     --------
-    >>> grad = np.array([3.0, 4.0])
-    >>> clip_by_global_norm([grad], 1.0)
+    >>> import numpy as np
+    >>> grads = [np.array([3.0]), np.array([0.0, 4.0])]
+    >>> clip_by_global_norm(grads, 2.5)
     5.0
-    >>> grad
-    array([0.6, 0.8])
+    >>> grads
+    [array([1.5]), array([0., 2.])]
     """
-    max_norm = check_number("max_norm", max_norm, open_low=True)
+    if not max_norm > 0:
+        raise ValueError(f"max_norm must be a number above 0; got {max_norm!r}")
     arrays = _arrays(grads)
-    norm = math.hypot(*(_norm(grad) for grad in arrays))
+    norm = math.hypot(*map(_norm, arrays))
     if max_norm < norm < math.inf:
         for grad in arrays:
             grad *= max_norm / norm
@@ -62,12 +81,23 @@ def clip_by_global_norm(grads: Any, max_norm: float) -> float:
 
 
 def _norm(grad: np.ndarray) -> float:
-    squares = float(np.vdot(grad, grad))
-    if 1e-30 < squares < 1e30:
+    flat = grad.reshape(-1)
+    blocks = (flat[start : start + 2**16] for start in range(0, flat.size, 2**16))
+    with np.errstate(all="ignore"):
+        squares = sum(float(np.dot(block, block)) for block in blocks)
+    if 1e-30 < squares < math.inf:
         return math.sqrt(squares)
-    largest = float(np.abs(grad).max(initial=0.0))  # squares leave float32: scale them first
-    return largest * float(np.linalg.norm(grad / largest)) if 0 < largest < math.inf else largest
+    peak = float(np.abs(flat).max(initial=0))  # too small or too large to be squared; or not finite
+    return peak * math.sqrt(np.sum((flat / peak) ** 2)) if 0 < peak < math.inf else peak
 
 
 def _arrays(grads: Any) -> list[np.ndarray]:
-    return list(getattr(grads, "grads", grads))
+    """The gradient arrays of an optimizer, of parameters, or themselves."""
+    if isinstance(grads, np.ndarray):
+        return [grads]
+    if hasattr(grads, "grads"):
+        return list(grads.grads)
+    if not isinstance(grads, Iterable):
+        raise TypeError(f"grads must be an optimizer, parameters or arrays; got {type(grads).__name__}")
+    items = grads.values() if isinstance(grads, Mapping) else grads
+    return [item if isinstance(item, np.ndarray) else item.grad for item in items]

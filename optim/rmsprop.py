@@ -2,61 +2,87 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 import numpy as np
 
 from ._checks import check_number
-from .base import Block, Optimizer
+from .base import Optimizer
+from .flat import Parameters
 
 
 class RMSProp(Optimizer):
-    r"""Each gradient divided by a running root mean square of itself.
+    r"""Gradients divided by a running root mean square of themselves.
 
-    .. math:: s \leftarrow \rho s + (1 - \rho) g^2, \qquad
-              w \leftarrow w - \text{learning\_rate} \cdot g / (\sqrt{s} + \text{eps})
+    .. math:: v \leftarrow \rho v + (1 - \rho) g^2, \qquad w \leftarrow w - \eta \frac{g}{\sqrt v + \epsilon}
 
     Parameters
     ----------
     parameters : dict of str to Parameter, or iterable of Parameter
-        ``model.parameters()``.
-    learning_rate : float >= 0, default 1e-3
-    decay_rate : float in [0, 1), default 0.99
-        Weight rho of the old mean square; CS231n's name and default, PyTorch's ``alpha``.
+        As by ``layer.parameters()``.
+    learning_rate : float >= 0, default 0.01
+        :math:`\eta`.
+    decay : float in [0, 1), default 0.99
+        :math:`\rho`, the weight of the old mean square.
     eps : float > 0, default 1e-8
-        In the units of the gradient, outside the root, as in PyTorch and CS231n; TensorFlow has it inside.
+        :math:`\epsilon`, in the units of a gradient.
     weight_decay : float >= 0, default 0.0
-        Decoupled from the gradient.
+        Decoupled, as in `Optimizer`.
+    threads : int, default 1
+        As in `Optimizer`.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of its range.
+
+    Notes
+    -----
+    Formula and defaults are PyTorch's, whose ``alpha`` is `decay`; TensorFlow puts :math:`\epsilon` under the root. As
+    v starts at zero and is not corrected for it, the first steps are :math:`1 / \sqrt{1 - \rho}` times too long.
 
     References
     ----------
-    .. [1] Tieleman and Hinton (2012), "Lecture 6.5, RMSProp", COURSERA: Neural Networks for Machine Learning
+    .. [1] Tieleman and Hinton (2012), "Lecture 6.5 - rmsprop", Coursera: Neural Networks for Machine Learning
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from layers import Parameter
+    >>> w = Parameter(np.array([1.0, 1.0]))
+    >>> optimizer = RMSProp({"w": w}, learning_rate=0.01)
+    >>> w.add_grad(np.array([3.0, -0.01]))
+    >>> optimizer.step()
+    >>> w.value.round(4)
+    array([0.9, 1.1])
     """
 
-    state_names = ("square_mean",)
-    hyper_names = (*Optimizer.hyper_names, "decay_rate", "eps")
+    numbers = (*Optimizer.numbers, "decay", "eps")
 
     def __init__(
         self,
-        parameters: Any,
+        parameters: Parameters,
         *,
-        learning_rate: float = 1e-3,
-        decay_rate: float = 0.99,
+        learning_rate: float = 0.01,
+        decay: float = 0.99,
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        threads: int = 1,
     ) -> None:
-        self.decay_rate = check_number("decay_rate", decay_rate, 0, 1)
-        self.eps = check_number("eps", eps, open_low=True)
-        super().__init__(parameters, learning_rate=learning_rate, weight_decay=weight_decay)
+        self.decay = check_number("decay", decay, 0, 1)
+        self.eps = check_number("eps", eps, 0, open_low=True)
+        super().__init__(
+            parameters, learning_rate=learning_rate, weight_decay=weight_decay, threads=threads, state=("v",)
+        )
 
-    def update(self, block: Block) -> None:
-        w, g, (s,), scratch, _ = block
-        s *= self.decay_rate
+    def update(self, w: np.ndarray, g: np.ndarray, scratch: np.ndarray, v: np.ndarray) -> None:
+        """One step on one block, in place; `v` is kept divided by 1 - decay, which saves a pass."""
+        root = math.sqrt(1 - self.decay)
+        v *= self.decay
         np.multiply(g, g, out=scratch)
-        scratch *= 1 - self.decay_rate
-        s += scratch
-        np.sqrt(s, out=scratch)
-        scratch += self.eps
+        v += scratch
+        np.sqrt(v, out=scratch)  # root times this is the root of the mean square
+        scratch += self.eps / root
         np.divide(g, scratch, out=scratch)
-        scratch *= self.learning_rate
+        scratch *= self.learning_rate / root
         w -= scratch
