@@ -2,7 +2,7 @@
 
 from .check import assert_gradients, check, check_layer, check_loss
 from .numeric import directional_derivative, jacobian, jvp, numerical_gradient, vjp
-from .report import Report
+from .report import Report, merge
 
 __all__ = [
     "assert_gradients",
@@ -15,4 +15,5 @@ __all__ = [
     "numerical_gradient",
     "vjp",
     "Report",
+    "merge",
 ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .examine import examine
+from .examine import Options, examine
+from .objects import LayerObject, Net
 from .report import Report
-from .subjects import LayerObject, LossFunction, Pair
+from .subjects import LossFunction, Pair, names_of
 
 DIRECTIONS = 3
 
@@ -21,6 +23,8 @@ def check(
     rng: np.random.Generator | int = 0,
     directions: int = DIRECTIONS,
     wrt: Sequence[str] | None = None,
+    against: Any = None,
+    selftest: bool = False,
 ) -> Report:
     r"""Check a backward function against its forward, for every floating-point input.
 
@@ -69,7 +73,10 @@ def check(
     >>> report.verdict, report.arguments[0].wrong, round(report.arguments[0].worst.ratio, 6)
     ('fail', 2, 0.5)
     """
-    return examine(Pair(forward, backward, inputs, wrt), rng, directions)
+    options = Options(rng, directions, against, selftest)
+    if backward is not None and _is_gradient(forward, backward, len(inputs)):
+        return examine(LossFunction(forward, inputs, wrt, backward), options)
+    return examine(Pair(forward, backward, inputs, wrt), options)
 
 
 def check_layer(
@@ -78,6 +85,8 @@ def check_layer(
     rng: np.random.Generator | int = 0,
     directions: int = DIRECTIONS,
     wrt: Sequence[str] | None = None,
+    against: Any = None,
+    selftest: bool = False,
 ) -> Report:
     """Check a layer object: the gradients of every floating input and of every parameter.
 
@@ -108,7 +117,7 @@ def check_layer(
     >>> bool(check_layer(Square(), np.array([1.0, -3.0])))
     True
     """
-    return examine(LayerObject(layer, inputs, wrt), rng, directions)
+    return examine(LayerObject(layer, inputs, wrt), Options(rng, directions, against, selftest))
 
 
 def check_loss(
@@ -118,6 +127,8 @@ def check_loss(
     rng: np.random.Generator | int = 0,
     directions: int = DIRECTIONS,
     wrt: Sequence[str] | None = None,
+    against: Any = None,
+    selftest: bool = False,
 ) -> Report:
     """Check the gradient of a loss with respect to its first argument, the scores, and to its parameters if any.
 
@@ -141,9 +152,29 @@ def check_loss(
     >>> bool(check_loss(squared_error, np.array([1.0, 2.0]), np.array([0.5, 4.0])))
     True
     """
-    if not hasattr(loss, "forward"):
-        return examine(LossFunction(loss, (scores, *targets), wrt), rng, directions)
-    return examine(LayerObject(loss, (scores, *targets), wrt), rng, directions)
+    options = Options(rng, directions, against, selftest)
+    values = (scores, *targets)
+    net = getattr(loss, "__self__", loss)
+    if hasattr(loss, "forward"):
+        return examine(LayerObject(loss, values, wrt), options)
+    if callable(getattr(net, "loss", None)) and hasattr(net, "params"):
+        return examine(Net(net, values), options)
+    if isinstance(loss, tuple):
+        return examine(LossFunction(loss[0], values, wrt, loss[1]), options)
+    return examine(LossFunction(loss, values, wrt), options)
+
+
+def _is_gradient(f: Any, g: Any, count: int) -> bool:
+    """Whether ``g(x)`` takes what ``f(x)`` takes, as SciPy has it, and not a dout."""
+    names = names_of(f, count)
+    return names == names_of(g, count) and names == names_of(g, count + 1)[:count] and _arity(g) == _arity(f)
+
+
+def _arity(function: Any) -> int:
+    try:
+        return len(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return -1
 
 
 def assert_gradients(target: Any, *inputs: Any, **options: Any) -> None:

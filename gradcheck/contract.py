@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from .directional import precision_of
-from .report import ArgumentResult, Finding
-from .subjects import Run, guarded, same
+from .report import Finding
+from .state import Cache, Restore, guarded, overlap, same
+from .subjects import Run
 
 Gradients = Callable[[list[Any], list[Any]], list[Any]]  # of a fresh forward at arrays, for douts
 
 
-def copied(gradients: list[Any]) -> list[Any]:
-    """Gradients out of reach of what the code under test does next; None stays None."""
-    return [None if gradient is None else np.array(gradient) for gradient in gradients]
+def kept(gradients: list[Any]) -> list[Any]:
+    """Gradients out of reach of what the code under test does next; None stays None, a masked entry is 0."""
+    return [None if gradient is None else np.array(np.ma.filled(gradient, 0)) for gradient in gradients]
 
 
 def handed_out(douts: list[Any], writable: bool) -> list[Any]:
@@ -38,49 +39,61 @@ def check_count(subject: Any, gradients: list[Any]) -> Finding | None:
     )
 
 
-def check_form(name: str, gradient: Any, x: np.ndarray) -> ArgumentResult | None:
-    """A gradient is an array of numbers of the shape of its argument."""
-    result = ArgumentResult(name, "fail")
-    if gradient is None:
-        result.cause = "missing-gradient"
-        result.notes.append("backward gave no gradient (None)")
-    elif gradient.dtype.kind not in "fiub":
-        result.notes.append(f"the gradient must be an array of numbers; got dtype {gradient.dtype}")
-    elif gradient.shape != x.shape:
-        result.notes.append(f"the gradient must have the shape {x.shape} of {name}; got {gradient.shape}")
-    else:
-        return None
-    return result
-
-
-def check_mutation(subject: Any, run: Run, douts: list[Any], passed: list[Any]) -> Iterator[Finding]:
-    """The arguments and dout hold what they held before."""
+def check_mutation(subject: Any, run: Run, douts: list[Any], passed: list[Any], place: Any) -> Iterator[Finding]:
+    """The arguments and dout hold what they held before; `place` is the file and line of the write, if known."""
+    file, line = place or (None, None)
     for name in run.changed():
-        yield Finding("contract", "mutates-input", f"{subject.title} writes into its argument {name}; work on a copy")
+        text = f"{subject.title} writes into its argument {name}; work on a copy"
+        yield Finding("contract", "mutates-input", text, line, file)
     if not all(same(dout, given) for dout, given in zip(douts, passed) if dout is not None):
-        yield Finding("contract", "mutates-dout", "backward writes into dout, which is the caller's; work on a copy")
+        text = "backward writes into dout, which is the caller's; work on a copy"
+        yield Finding("contract", "mutates-dout", text, line, file)
 
 
-def check_repeatable(subject: Any, run: Run, douts: list[Any], first: list[Any], floor: float) -> Iterator[Finding]:
-    """A second backward from the same cache gives the same again."""
+def check_repeatable(
+    subject: Any, run: Run, cache: Cache, douts: list[Any], first: list[Any], floor: float, restore: Restore
+) -> Iterator[Finding]:
+    """A second backward from the same cache gives the same again, and the cache is what it was."""
+    changed = cache.changed()
+
+    def backward() -> list[Any]:
+        return kept(run.backward(handed_out(douts, subject.writable)))
+
+    def differing(second: list[Any], factor: float = 1) -> list[str]:
+        return [name for name, a, b in _numbered(subject, first, second) if _differ(factor * a, b, floor)]
+
     try:
-        second = copied(run.backward(handed_out(douts, subject.writable)))
+        second = backward()
     except Exception as error:
         text = f"a second backward from the same cache raises {type(error).__name__}: {_first_line(error)}"
-        yield Finding("contract", "not-repeatable", text)
+        cause = "mutates-cache" if changed else "not-repeatable"
+        yield Finding("contract", cause, f"backward changes its cache{_at(changed)}; {text}" if changed else text)
         return
-    names = [name for name, a, b in _numbered(subject, first, second) if _differ(a, b, floor)]
-    if names and not any(_differ(2 * a, b, floor) for _, a, b in _numbered(subject, first, second)):
+    names = differing(second)
+    if names and not differing(second, 2):
         text = f"a second backward gives twice the first, for {', '.join(names)}: it adds to what the first left"
         yield Finding("contract", "accumulates", text)
+        return
+    consequence = f"a second backward from it gives another gradient, for {', '.join(names)}"
+    if changed:
+        text = f"backward writes into its cache{_at(changed)}{'; ' + consequence if names else ''}; work on a copy"
+        yield Finding("contract", "mutates-cache", text)
     elif names:
-        text = f"a second backward from the same cache gives another gradient, for {', '.join(names)}"
-        yield Finding("contract", "not-repeatable", text)
+        restore()
+        try:
+            redrawn = not differing(backward())
+        except Exception:
+            redrawn = False
+        if redrawn:
+            text = "backward draws random numbers of its own; keep forward's in the cache"
+            yield Finding("contract", "random-redrawn", f"{text}: {consequence}")
+        else:
+            yield Finding("contract", "not-repeatable", consequence.replace("it gives", "the same cache gives"))
 
 
 def check_isolation(subject: Any, run: Run, douts: list[Any], first: list[Any], floor: float) -> Iterator[Finding]:
     """The cache of `run` has outlived a later forward at another point."""
-    again = copied(run.backward(handed_out(douts, subject.writable)))
+    again = kept(run.backward(handed_out(douts, subject.writable)))
     names = [name for name, a, b in _numbered(subject, first, again) if _differ(a, b, floor)]
     if names:
         text = f"backward does not use its own cache: a forward in between changes the gradient of {', '.join(names)}"
@@ -103,9 +116,44 @@ def check_linear(
             if not _differ(a, b, floor) and np.any(a):
                 yield Finding("fail", "ignores-dout", f"the gradient of {name} does not depend on dout")
                 return
-    if names:
-        text = f"backward is not linear in dout, for {', '.join(names)}: B(p*d1 + q*d2) != p*B(d1) + q*B(d2)"
-        yield Finding("fail", "nonlinear-in-dout", text)
+    if not names:
+        return
+    zero = gradients(subject.arrays, [None if dout is None else np.zeros_like(dout) for dout in douts])
+    left = [name for name, gradient in zip(subject.names, zero) if gradient is not None and np.any(gradient)]
+    if left:
+        text = f"the gradient of {', '.join(left)} is not zero where dout is zero: a term is not multiplied by dout"
+        yield Finding("fail", "ignores-dout", text)
+        return
+    text = f"backward is not linear in dout, for {', '.join(names)}: B(p*d1 + q*d2) != p*B(d1) + q*B(d2)"
+    yield Finding("fail", "nonlinear-in-dout", text)
+
+
+def check_buffers(subject: Any, raw: list[Any], first: list[Any], run: Run, outs: tuple[Any, ...]) -> Iterator[Finding]:
+    """What earlier calls returned is not overwritten by later ones."""
+    for name, array, before in zip(subject.names, raw[: subject.n_inputs], first):
+        if isinstance(array, np.ndarray) and not same(np.ma.filled(array, 0), before):
+            text = (
+                f"the gradient of {name} that one backward returned is overwritten by a later one: return a new array"
+            )
+            yield Finding("contract", "aliases", text)
+    if not all(map(same, run.outs, outs)):
+        text = "what one forward returned is overwritten by a later call: return a new array"
+        yield Finding("contract", "aliases", text)
+
+
+def sharing(subject: Any, raw: list[Any], passed: list[Any], cache: Cache) -> Iterator[tuple[str, str]]:
+    """Arguments whose gradient shares memory, and with what: in-place work on it is seen there."""
+    ours = list(zip(subject.names, raw[: subject.n_inputs]))
+    for i, (name, gradient) in enumerate(ours):
+        if not isinstance(gradient, np.ndarray):
+            continue
+        others = [other for other, b in ours[:i] if overlap(gradient, b)]
+        if any(overlap(gradient, dout) for dout in passed):
+            yield name, "shares memory with dout"
+        elif cache.shares(gradient):
+            yield name, "shares memory with the cache"
+        elif others:
+            yield name, f"shares memory with the gradient of {others[0]}"
 
 
 def _numbered(subject: Any, first: list[Any], second: list[Any]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
@@ -119,6 +167,11 @@ def _differ(a: np.ndarray, b: np.ndarray, floor: float, size: float | None = Non
     size = float(np.linalg.norm(a)) if size is None else size
     tolerance = max(1e-8, 64 * precision_of(b))
     return np.isfinite(size) and not np.linalg.norm(a - b) <= tolerance * size + floor
+
+
+def _at(changed: list[str]) -> str:
+    places = [path for path in changed if path]
+    return f", at {', '.join(places[:3])}" if places else ""
 
 
 def _first_line(error: Exception) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import kinks
 from .numeric import EPS, Estimate, size_of, sweep
 
 CLEAN = 1e-8  # a gap below this share of the gradient's norm is no mistake
@@ -58,6 +59,30 @@ class Line:
         """The slope with an estimate of its error: 36 forwards, at steps of up to a thirtieth of `scale`."""
         return sweep(lambda h: self.rise(h * u, -h * u), rounding=self.rounding, scale=scale or self.scale)
 
+    def best_sweep(self, u: np.ndarray, size: float, norm: float) -> Estimate:
+        """The slope by a sweep and, where that is too uncertain beside `norm`, by longer and by shorter steps.
+
+        Longer ones rise above the rounding of float32; those of an x of `size` near 0 meet no kink that is as near.
+        """
+        best = self.sweep(u)
+        scales = [10 * self.scale] if best.noise > 1e-10 * norm * self.scale else []
+        scales += [size] if 0 < size < 1e-2 else []
+        for scale in scales:
+            if not resolved(best, norm):
+                best = min(best, self.sweep(u, scale), key=lambda found: found.error)
+        return best
+
+    def is_bent(self, u: np.ndarray, noise: float) -> bool:
+        """Whether x sits on a kink or a tie: two steps that differ much see a bend which is no curvature."""
+        return all(
+            kinks.bends(
+                self.rise(h * u) + self.rise(-h * u),
+                self.rise(h / 2 * u) + self.rise(-h / 2 * u),
+                noise,
+            )
+            for h in (30 * self.h, self.h)
+        )
+
 
 class Outcome(NamedTuple):
     """What the directions say: "pass", "suspect", "inconclusive" or "vacuous"."""
@@ -67,10 +92,13 @@ class Outcome(NamedTuple):
     estimate: Estimate | None = None
 
 
-def compare(line: Line, gradient: np.ndarray, directions: Sequence[np.ndarray]) -> Outcome:
-    """Judge one argument's gradient; only a gap that is clearly beyond the estimated error is suspect."""
+def compare(line: Line, gradient: np.ndarray, directions: Sequence[np.ndarray], precision: float = EPS) -> Outcome:
+    """Judge one argument's gradient; only a gap that is clearly beyond the estimated error is suspect.
+
+    `precision` is that of the arithmetic which made the gradient.
+    """
     norm = float(np.linalg.norm(gradient))
-    outcomes = [_compare_along(line, gradient, norm, u) for u in directions]
+    outcomes = [_compare_along(line, gradient, norm, u, precision) for u in directions]
     for verdict in ("suspect", "inconclusive", "pass"):
         found = [outcome for outcome in outcomes if outcome.verdict == verdict]
         if found:
@@ -78,7 +106,12 @@ def compare(line: Line, gradient: np.ndarray, directions: Sequence[np.ndarray]) 
     return Outcome("vacuous")
 
 
-def _compare_along(line: Line, gradient: np.ndarray, norm: float, u: np.ndarray) -> Outcome:
+def resolved(estimate: Estimate, norm: float) -> bool:
+    """Whether the numeric side has the three digits that it takes to decide."""
+    return CLEAR * estimate.error <= RESOLVED * max(norm, abs(estimate.value))
+
+
+def _compare_along(line: Line, gradient: np.ndarray, norm: float, u: np.ndarray, precision: float) -> Outcome:
     analytic = float(np.vdot(gradient, u))
     for h in (line.h, line.h / 16):  # a short step passes by most kinks
         numeric = line.slope(u, h)
@@ -86,19 +119,16 @@ def _compare_along(line: Line, gradient: np.ndarray, norm: float, u: np.ndarray)
             return Outcome("vacuous")
         if abs(numeric - analytic) <= CLEAN * norm:
             return Outcome("pass", digits(abs(numeric - analytic), norm))
-    estimate = line.sweep(u)
-    tiny = float(np.linalg.norm(line.x)) / line.x.size**0.5
-    if 0 < tiny < 1e-2 and CLEAR * estimate.error > RESOLVED * max(norm, abs(estimate.value)):
-        estimate = min(estimate, line.sweep(u, tiny), key=lambda found: found.error)  # kinks as close as x is small
+    estimate = line.best_sweep(u, float(np.linalg.norm(line.x)) / line.x.size**0.5, norm)
     gap, size = abs(estimate.value - analytic), max(norm, abs(estimate.value))
-    error = estimate.error + line.precision * norm
+    error = estimate.error + max(line.precision, precision) * norm
     if not np.isfinite(estimate.error):
         return Outcome("inconclusive", 0.0, estimate)
     if gap > CLEAR * error + CLEAN * norm:
         return Outcome("suspect", digits(gap, size), estimate)
     if abs(estimate.value) <= CLEAR * error and norm * line.scale <= 100 * line.rounding:
         return Outcome("vacuous")  # to the rounding of out, the function does not depend on the argument
-    if CLEAR * error > RESOLVED * size:
+    if not resolved(estimate, norm):
         return Outcome("inconclusive", digits(CLEAR * error, size), estimate)
     return Outcome("pass", digits(max(gap, error), size), estimate)
 

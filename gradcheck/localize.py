@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import kinks
 from .directional import CLEAN, CLEAR, Line
-from .numeric import Estimate
+from .numeric import EPS, Estimate
 from .report import ArgumentResult, Worst
+from .where import where
 
 ALL = 2048  # arrays up to this size are compared entry by entry
 SAMPLE = 120  # entries of a larger one that are drawn at random, beside those found by bisection
@@ -24,35 +26,46 @@ class Entry:
     analytic: float
     numeric: float
     wrong: bool
-    sides: tuple[float, float] | None  # where the function has a kink or a jump, the slopes on both sides
-    excused: bool  # the returned value lies between them
+    sides: kinks.Sides | None  # where the function has a kink or a jump
+
+    @property
+    def excused(self) -> bool:
+        """At a kink, with a value that lies between the slopes on both sides."""
+        return self.sides is not None and self.sides.admit(self.analytic)
 
 
-def locate(name: str, line: Line, gradient: np.ndarray, estimate: Estimate, rng: np.random.Generator) -> ArgumentResult:
+def locate(
+    name: str,
+    line: Line,
+    gradient: np.ndarray,
+    estimate: Estimate,
+    rng: np.random.Generator,
+    precision: float = EPS,
+) -> ArgumentResult:
     """Compare entry by entry; a gradient is accused only if one entry is shown to be wrong."""
     flat = gradient.ravel()
+    rounding = 16 * precision * float(np.abs(flat).max())
     h = min(estimate.h, 3 * line.h)
     every = flat.size <= ALL
     indices = range(flat.size) if every else _suspects(line, flat, h, rng)
-    entries = [_entry(line, i, float(flat[i]), h, estimate.noise) for i in indices]
+    entries = [_entry(line, i, float(flat[i]), h, estimate.noise, rounding) for i in indices]
     accused = [entry for entry in entries if entry.wrong and not entry.excused]
     excused = sum(entry.excused for entry in entries)
     notes = [f"{excused} of {len(entries)} entries sit on a kink, where any slope between both sides will do"]
     result = ArgumentResult(name, "pass", checked=len(entries), notes=notes if excused else [])
-    worst = _confirmed(line, accused, gradient.shape)
+    result.excused = excused
+    worst = _confirmed(line, accused, gradient.shape, rounding)
     if worst is not None:
         result.worst, result.wrong = worst, len(accused)
         _describe(result, accused)
-    elif excused and not accused and not every:
-        result.verdict = "inconclusive"
-        result.notes.append("too many to look at each; check at inputs without zeros and ties")
+        result.where = where(_mask(line, accused), _mask(line, entries), line.x) if len(accused) > 1 else ""
     elif accused or not excused:
         result.verdict = "inconclusive"
         result.notes.append("directions disagree, but no single entry could be shown to be wrong")
     return result
 
 
-def _entry(line: Line, index: int, analytic: float, h: float, noise: float) -> Entry:
+def _entry(line: Line, index: int, analytic: float, h: float, noise: float, rounding: float) -> Entry:
     step = h * _basis(line, index)
     up, down = line.rise(step), line.rise(-step)
     half_up, half_down = line.rise(step / 2), line.rise(-step / 2)
@@ -60,14 +73,10 @@ def _entry(line: Line, index: int, analytic: float, h: float, noise: float) -> E
     numeric = (4 * narrow - wide) / 3
     error = abs(narrow - wide) + noise / h
     gap = abs(analytic - numeric)
-    # Second differences shrink to a quarter with half the step where f is smooth, to a half at a kink, not at a jump.
-    bend, half_bend = up + down, half_up + half_down
-    kink = abs(bend) > 20 * noise and half_bend / bend > 0.4
-    low, high = sorted((-half_down / (h / 2), half_up / (h / 2)))
-    slack = 1e-3 * (high - low) + CLEAR * noise / h
-    wrong = bool(gap > CLEAR * error + CLEAN * max(abs(analytic), abs(numeric))) or (kink and gap > slack)
-    excused = kink and low - slack <= analytic <= high + slack
-    return Entry(index, analytic, numeric, wrong, (low, high) if kink else None, excused)
+    kink = kinks.bends(up + down, half_up + half_down, noise)
+    sides = kinks.sides(half_up, half_down, h, noise) if kink else None
+    wrong = gap > CLEAR * error + CLEAN * max(abs(analytic), abs(numeric)) + rounding
+    return Entry(index, analytic, numeric, bool(wrong) or (sides is not None and gap > sides.slack), sides)
 
 
 def _basis(line: Line, index: int) -> np.ndarray:
@@ -76,16 +85,22 @@ def _basis(line: Line, index: int) -> np.ndarray:
     return basis.reshape(line.x.shape)
 
 
-def _confirmed(line: Line, accused: list[Entry], shape: tuple[int, ...]) -> Worst | None:
+def _mask(line: Line, entries: list[Entry]) -> np.ndarray:
+    mask = np.zeros(line.x.size, bool)
+    mask[[entry.index for entry in entries]] = True
+    return mask.reshape(line.x.shape)
+
+
+def _confirmed(line: Line, accused: list[Entry], shape: tuple[int, ...], rounding: float) -> Worst | None:
     """The entry with the largest error that a sweep of steps confirms."""
     for entry in sorted(accused, key=lambda entry: -abs(entry.analytic - entry.numeric))[:3]:
         basis, size = _basis(line, entry.index), abs(float(line.x.flat[entry.index]))
-        value, error, _, _ = line.sweep(basis)
+        value, error, _, _ = line.best_sweep(basis, 0.0, abs(entry.analytic))
         if 0 < size < 1e-2 and _vindicated(entry, line.sweep(basis, size)):
             continue  # log(x) at 1e-8 bends within the shortest of the usual steps
-        if abs(entry.analytic - value) > CLEAR * error + CLEAN * abs(entry.analytic):
-            where = tuple(int(i) for i in np.unravel_index(entry.index, shape))
-            return Worst(where, entry.analytic, value)
+        if abs(entry.analytic - value) > CLEAR * error + CLEAN * abs(entry.analytic) + rounding:
+            at = tuple(int(i) for i in np.unravel_index(entry.index, shape))
+            return Worst(at, entry.analytic, value)
     return None
 
 
@@ -99,8 +114,8 @@ def _describe(result: ArgumentResult, accused: list[Entry]) -> None:
     sides = [entry.sides for entry in accused if entry.sides is not None]
     if len(sides) == len(accused):
         result.verdict = "kink"
-        low, high = sides[0]
-        result.notes.append(f"at a kink any slope between both sides will do, such as {low:.6g} to {high:.6g}")
+        text = f"such as {sides[0].low:.6g} to {sides[0].high:.6g}"
+        result.notes.append(f"at a kink any slope between both sides will do, {text}")
         return
     ratios = np.array([entry.analytic / entry.numeric for entry in accused if entry.numeric])
     if len(ratios) == len(accused) > 1 and np.ptp(ratios) < 1e-4 * abs(ratios.mean()) and ratios.mean():

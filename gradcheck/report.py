@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 # From the gravest to the harmless; a report has the gravest verdict of its parts.
 VERDICTS = ("error", "not_implemented", "fail", "contract", "kink", "inconclusive", "vacuous", "pass")
@@ -42,11 +43,13 @@ def describe_ratio(worst: Worst) -> str:
 
 
 class Finding(NamedTuple):
-    """Something wrong that is not the value of one gradient."""
+    """Something wrong that is not the value of one gradient; with the place of the statement where it is known."""
 
     verdict: str
     cause: str
     text: str
+    line: int | None = None
+    file: str | None = None
 
 
 @dataclass
@@ -55,7 +58,7 @@ class ArgumentResult:
 
     `digits` is the digits of agreement (of the numeric side, where that is inconclusive), `checked` how many entries
     were compared, together by random directions or, once those disagree, one by one; `wrong` how many of these are
-    wrong.
+    wrong, `where` what they have in common, and `excused` how many are valid slopes at a kink.
     """
 
     name: str
@@ -66,14 +69,30 @@ class ArgumentResult:
     checked: int = 0
     cause: str | None = None
     notes: list[str] = field(default_factory=list)
+    where: str = ""
+    excused: int = 0
 
     def __str__(self) -> str:
         parts = [*self.notes]
         if self.worst is not None:
-            parts += [str(self.worst), f"{self.wrong} of {self.checked} entries compared are wrong"]
+            where = f", {self.where}" if self.where else ""
+            parts += [str(self.worst), f"{self.wrong} of {self.checked} entries compared are wrong{where}"]
         elif self.digits is not None:
             parts.insert(0, f"{self.digits:.1f} digits")
         return f"{self.name}: {self.verdict}" + "".join(f"; {part}" for part in parts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: NaN and infinity are None."""
+        worst = self.worst and {
+            "index": list(self.worst.index),
+            "analytic": _finite(self.worst.analytic),
+            "numeric": _finite(self.worst.numeric),
+            "ratio": _finite(self.worst.ratio),
+        }
+        return {
+            "name": self.name, "verdict": self.verdict, "cause": self.cause, "digits": _finite(self.digits),
+            "worst": worst, "wrong": self.wrong, "checked": self.checked,
+        }  # fmt: skip
 
 
 @dataclass
@@ -88,15 +107,30 @@ class Report:
         "pass", "fail" (a value or shape is wrong), "contract" (values right, but an argument is changed or a second
         backward differs), "kink", "inconclusive" (the numeric side has fewer than 3 digits), "vacuous" (all
         gradients are zero here, no mistake could show), "error" (it raises) or "not_implemented".
+    cause : str or None
+        A code for why, where it is known: "shape-keepdims", "mutates-dout", "undefined-name", ...
     arguments : list of ArgumentResult
         One for each argument and parameter, with `name`, `verdict`, `digits`, `worst`, `wrong`, `checked`.
     findings : list of Finding
-        Breaches that belong to the whole, each with `verdict`, `cause` and `text`.
+        Breaches that belong to the whole, each with `verdict`, `cause`, `text` and, if known, `line` and `file`.
+    notes : list of str
+        What is no fault: a gradient that shares memory with dout or the cache.
+    forward_matches_reference : bool or None
+        Whether forward computes what another engine's computes; None if there was none to compare with.
+    tried, failed : list of str
+        The settings at which it was checked, and those of them at which it did not pass.
+    seconds : float
+        The time that the check took.
     """
 
     name: str
     arguments: list[ArgumentResult] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    forward_matches_reference: bool | None = None
+    tried: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def verdict(self) -> str:
@@ -107,28 +141,95 @@ class Report:
         return min(verdicts, key=VERDICTS.index, default="vacuous")
 
     @property
+    def cause(self) -> str | None:
+        """The first cause that goes with the verdict; a mask drawn anew explains wrong values too."""
+        verdict = self.verdict
+        parts: list[Any] = [*self.findings, *self.arguments]
+        causes = [part.cause for part in parts if part.cause and part.verdict == verdict]
+        if verdict == "fail":
+            causes += [finding.cause for finding in self.findings if finding.cause == "random-redrawn"]
+        return causes[0] if causes else None
+
+    @property
+    def line(self) -> int | None:
+        """The line of the statement at fault, where it is known."""
+        return next((part.line for part in self.findings if part.verdict == self.verdict and part.line), None)
+
+    @property
     def passed(self) -> bool:
         """Whether every gradient is right; an inconclusive or vacuous check has not passed."""
-        return self.verdict == "pass"
+        return self.verdict == "pass" and self.forward_matches_reference is not False
+
+    @property
+    def message(self) -> str:
+        """What is wrong in one line; what the summary says, if nothing is."""
+        bad = [finding.text for finding in self.findings if finding.verdict == self.verdict]
+        bad += [str(part) for part in self.arguments if part.verdict == self.verdict != "pass"]
+        if bad:
+            return bad[0]
+        different = "; forward differs from the reference" if self.forward_matches_reference is False else ""
+        return _summary(self.arguments) + different
 
     def __bool__(self) -> bool:
         return self.passed
 
     def __str__(self) -> str:
+        return self.format()
+
+    def format(self, *, colour: bool = False) -> str:
+        """The report as text, one line if it passed and 25 at most; with the colours of a terminal if asked."""
         good = [part for part in self.arguments if part.verdict in ("pass", "vacuous")]
-        if self.passed:
-            return f"{self.name}: pass; {_summary(good)}"
+        head = f"{self.name}: {_painted(self.verdict, colour)}"
+        if self.verdict == "pass":
+            different = "; forward differs from the reference" if self.forward_matches_reference is False else ""
+            return "; ".join([head + different, _summary(good), *self.notes[:3]])
         bad = [part for part in self.arguments if part not in good]
-        lines = [f"{self.name}: {self.verdict}"]
-        lines += [f"  {finding.text}" for finding in self.findings]
+        lines = [f"  {finding.text}" for finding in self.findings]
         lines += [f"  {part}" for part in sorted(bad, key=lambda part: VERDICTS.index(part.verdict))]
-        if good:
-            lines.append(f"  no fault in {_summary(good)}")
-        elif not lines[1:]:
+        if not lines and not good:
             lines.append("  nothing to check: no floating-point input and no parameter")
-        if len(lines) > MAX_LINES:
-            lines[MAX_LINES - 2 : -1] = [f"  ... and {len(lines) - MAX_LINES + 1} lines more of this kind"]
-        return "\n".join(lines)
+        tail = [f"  no fault in {_summary(good)}"] if good else []
+        tail += [f"  note: {note}" for note in self.notes[:3]]
+        if self.failed:
+            passed = [text for text in self.tried if text not in self.failed]
+            tail += [f"  wrong at {_listed(self.failed)}", *([f"  right at {_listed(passed)}"] if passed else [])]
+        room = MAX_LINES - 1 - len(tail)
+        if len(lines) > room:
+            lines[room - 1 :] = [f"  ... and {len(lines) - room + 1} lines more of this kind"]
+        return "\n".join([head, *lines, *tail])
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: the verdict with all that belongs to it."""
+        notes = [*self.notes, *(f"{part.name}: {note}" for part in self.arguments for note in part.notes)]
+        notes += [finding.text for finding in self.findings if finding.verdict != self.verdict]
+        return {
+            "name": self.name, "verdict": self.verdict, "message": self.message, "cause": self.cause,
+            "line": self.line, "statement": None, "forward_matches_reference": self.forward_matches_reference,
+            "notes": notes, "settings": {"tried": self.tried, "failed": self.failed},
+            "arguments": [part.as_dict() for part in self.arguments], "seconds": round(self.seconds, 4),
+        }  # fmt: skip
+
+
+def merge(name: str, reports: dict[str, Report]) -> Report:
+    """One report of the same pair checked at several settings: the gravest one, and where it passes and fails.
+
+    A setting at which nothing could be decided is held against no other at which it passed.
+    """
+    decided = {text: report for text, report in reports.items() if report.verdict not in ("inconclusive", "vacuous")}
+    pool = decided or reports
+    if not pool:
+        return Report(name)
+    gravest = min(pool.values(), key=lambda report: VERDICTS.index(report.verdict))
+    matches = [r.forward_matches_reference for r in reports.values() if r.forward_matches_reference is not None]
+    return replace(
+        gravest,
+        name=name,
+        notes=list(dict.fromkeys(note for report in reports.values() for note in report.notes)),
+        forward_matches_reference=all(matches) if matches else None,
+        tried=list(reports),
+        failed=[text for text, report in pool.items() if report.verdict != "pass"],
+        seconds=sum(report.seconds for report in reports.values()),
+    )
 
 
 def _summary(arguments: list[ArgumentResult]) -> str:
@@ -139,3 +240,16 @@ def _summary(arguments: list[ArgumentResult]) -> str:
     text = f"{shown} ({min(digits):.1f} digits)" if digits else shown
     notes = [f"{part.name}: {note}" for part in arguments for note in part.notes]
     return "; ".join([text, *notes[:3]])
+
+
+def _listed(texts: list[str]) -> str:
+    return " | ".join(texts[:3]) + (f" | {len(texts) - 3} more" if len(texts) > 3 else "")
+
+
+def _painted(verdict: str, colour: bool) -> str:
+    codes = {"pass": 32, "inconclusive": 33, "vacuous": 33, "not_implemented": 33}  # green, yellow; all others red
+    return f"\033[{codes.get(verdict, 31)}m{verdict}\033[0m" if colour else verdict
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)

@@ -1,14 +1,14 @@
-"""What can be checked, brought to one form: arrays in, outputs out, and a backward that returns one gradient each."""
+"""Functions that can be checked, brought to one form: arrays in, outputs out, and a backward that returns one each."""
 
 from __future__ import annotations
 
-import copy
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from .state import copied, guarded, same
 
 
 class Run(NamedTuple):
@@ -17,6 +17,7 @@ class Run(NamedTuple):
     outs: tuple[Any, ...]
     backward: Callable[[list[Any]], list[Any]]  # one dout per output -> what came back, one per argument
     changed: Callable[[], list[str]]  # names of the inputs that no longer hold what was passed
+    cache: Any = None  # what forward left for backward, where that is told apart from the rest
 
 
 class Inputs:
@@ -35,7 +36,7 @@ class Inputs:
                 raise ValueError(f"wrt must name inputs among {self.all_names}; got {sorted(unknown)}")
             self.active = [i for i, name in enumerate(self.all_names) if name in wrt]
         else:
-            self.active = [i for i, value in enumerate(values) if isinstance(value, np.ndarray) and _is_floating(value)]
+            self.active = [i for i, value in enumerate(values) if is_floating(value)]
             if not any(isinstance(value, np.ndarray) for value in values):
                 self.active = [i for i, value in enumerate(values) if isinstance(value, (float, np.floating))]
         self.names = [self.all_names[i] for i in self.active]
@@ -54,7 +55,7 @@ class Inputs:
                 filled.append(guarded(value, writable)[()] if value.ndim == 0 else guarded(value, writable))
             else:
                 originals.append(None)
-                filled.append(copy.deepcopy(value))  # settings that forward updates, generators that it draws from
+                filled.append(copied(value))  # settings that forward updates, generators that it draws from
 
         def changed() -> list[str]:
             pairs = zip(self.all_names, originals, filled)
@@ -62,8 +63,17 @@ class Inputs:
 
         return filled, changed
 
+    def everything(self) -> tuple[list[str], list[Any]]:
+        """Names and copies of all values, those to differentiate as float64 arrays."""
+        values = [copied(value) for value in self.values]
+        for i, array in zip(self.active, self.arrays):
+            values[i] = array.copy()
+        return list(self.all_names), values
+
     def pick(self, returned: Any) -> list[Any]:
         """One gradient per differentiated input, if their number fits; None at the others may be given or left out."""
+        if isinstance(returned, dict):
+            return by_name(returned, self.names)
         gradients = list(returned) if isinstance(returned, (tuple, list)) else [returned]
         if len(gradients) == len(self.values) != len(self.active):
             others = [g for i, g in enumerate(gradients) if i not in self.active]
@@ -81,6 +91,7 @@ class Pair:
         self._forward, self._backward = forward, backward
         self._inputs = Inputs(forward, values, wrt)
         self.title = getattr(forward, "__name__", type(forward).__name__)
+        self.functions = [forward] if backward is None else [forward, backward]
         self.names, self.arrays = self._inputs.names, self._inputs.arrays
         self.n_inputs = len(self.names)
         self.writable = False
@@ -95,168 +106,91 @@ class Pair:
         if backward is None and rest:
             backward, rest = rest[0], ()
         self.keeps_cache = bool(rest) or self._backward is None
-        return Run(outs, lambda douts: self._inputs.pick(backward(*douts, *rest)), changed)
+        cache = rest[0] if rest else None
+        return Run(outputs(*outs), lambda douts: self._inputs.pick(backward(*douts, *rest)), changed, cache)
+
+    def everything(self) -> tuple[list[str], list[Any]]:
+        """Names and values of all that the function depends on."""
+        return self._inputs.everything()
 
 
 class LossFunction:
-    """A function that returns both: ``f(x, y) -> (loss, dx)``."""
+    """A function that returns both, ``f(x, y) -> (loss, dx)``; or two, ``f(x) -> loss`` and ``gradient(x) -> dx``.
+
+    Where the first argument is a dict of arrays, as in ``f(params, X, y) -> (loss, grads)``, its entries are
+    differentiated, and the gradients come back as a dict with the same names.
+    """
 
     takes_dout = False
     keeps_cache = True
 
-    def __init__(self, function: Any, values: Sequence[Any], wrt: Sequence[str] | None) -> None:
-        self._function = function
-        first = names_of(function, len(values))[:1]
-        self._inputs = Inputs(function, values, first if wrt is None else wrt)
+    def __init__(self, function: Any, values: Sequence[Any], wrt: Sequence[str] | None, gradient: Any = None) -> None:
+        self._function, self._gradient = function, gradient
+        self._params = list(values[0]) if values and is_parameters(values[0]) else None
         self.title = getattr(function, "__name__", type(function).__name__)
-        self.names, self.arrays = self._inputs.names, self._inputs.arrays
+        self.functions = [function] if gradient is None else [function, gradient]
+        if self._params is not None:
+            self._inputs = Inputs(None, [*values[0].values(), *values[1:]], None)
+            self._inputs.active = list(range(len(self._params)))
+            self.names = self._params
+            self.arrays = [np.array(value, dtype=np.float64) for value in values[0].values()]
+        else:
+            first = names_of(function, len(values))[: 1 if gradient is None else len(values)]
+            self._inputs = Inputs(function, values, wrt if wrt is not None or gradient is not None else first)
+            self.names, self.arrays = self._inputs.names, self._inputs.arrays
         self.n_inputs = len(self.names)
         self.writable = False
 
     def run(self, arrays: Sequence[np.ndarray]) -> Run:
         """Loss and gradient at `arrays`."""
         filled, changed = self._inputs.fill(arrays, writable=self.writable)
+        if self._params is not None:
+            n = len(self._params)
+            filled = [dict(zip(self._params, filled[:n])), *filled[n:]]
+        if self._gradient is not None:
+            return Run(
+                outputs(self._function(*filled)),
+                lambda douts: self._inputs.pick(self._gradient(*filled)),
+                changed,
+            )
         loss, gradients = self._function(*filled)
-        return Run((loss,), lambda douts: self._inputs.pick(gradients), changed)
+        if self._params is not None:
+            gradients = by_name(gradients, self._params)
+        return Run(outputs(loss), lambda douts: self._inputs.pick(gradients), changed)
+
+    def everything(self) -> tuple[list[str], list[Any]]:
+        """Names and values of all that the function depends on."""
+        if self._params is None:
+            return self._inputs.everything()
+        n = len(self._params)
+        return [*self._params, *self._inputs.all_names[n:]], [
+            *(a.copy() for a in self.arrays),
+            *self._inputs.values[n:],
+        ]
 
 
-class LayerObject:
-    """An object with forward and backward, and with parameters as a dict of things that have value and grad.
-
-    The object is copied once, converted to float64, and copied again for each forward, so that generators, running
-    statistics and the cache begin every forward alike. Parameters are not copied: the new copy gets the arrays that
-    are to be tried in their places.
-    """
-
-    keeps_cache = True
-
-    def __init__(self, layer: Any, values: Sequence[Any], wrt: Sequence[str] | None) -> None:
-        if not (callable(getattr(layer, "forward", None)) and callable(getattr(layer, "backward", None))):
-            raise TypeError(f"layer must be an object with forward and backward; got {type(layer).__name__}")
-        self._layer = copy.deepcopy(layer)
-        if hasattr(self._layer, "drop_cache"):
-            self._layer.drop_cache()
-        if hasattr(self._layer, "astype"):
-            self._layer.astype(np.float64)
-        if wrt is None and _is_loss(layer):
-            wrt = names_of(layer.forward, min(1, len(values)))  # the scores; what follows are targets
-        self._inputs = Inputs(layer.forward, values, wrt)
-        parameters = _parameters(self._layer)
-        self._originals = [parameter.value for parameter in parameters.values()]
-        self._grads = [np.zeros(np.shape(value), np.float64) for value in self._originals]
-        self._old_grads = [parameter.grad for parameter in parameters.values()]
-        self.title = type(layer).__name__
-        self.n_inputs = len(self._inputs.names)
-        self.names = [*self._inputs.names, *parameters]
-        self.arrays = [*self._inputs.arrays, *(np.array(value, dtype=np.float64) for value in self._originals)]
-        self.takes_dout = _takes_argument(layer.backward)
-        self.writable = False
-
-    def run(self, arrays: Sequence[np.ndarray]) -> Run:
-        """Forward of a fresh copy at `arrays`."""
-        values = [guarded(value, self.writable) for value in arrays[self.n_inputs :]]
-        layer = self._copy(values)
-        filled, changed_inputs = self._inputs.fill(arrays[: self.n_inputs], writable=self.writable)
-        out = layer.forward(*filled)
-
-        def backward(douts: list[Any]) -> list[Any]:
-            parameters = _parameters(layer).values()
-            for parameter in parameters:
-                _forget_grad(parameter)
-            returned = layer.backward(*(douts if self.takes_dout else ()))
-            gradients = self._inputs.pick(returned) if self.n_inputs else []
-            return [*gradients, *(parameter.grad for parameter in parameters)]
-
-        def changed() -> list[str]:
-            names = self.names[self.n_inputs :]
-            pairs = zip(names, arrays[self.n_inputs :], values)
-            return changed_inputs() + [name for name, old, new in pairs if not same(old, new)]
-
-        return Run(out if isinstance(out, tuple) else (out,), backward, changed)
-
-    def _copy(self, values: list[np.ndarray]) -> Any:
-        memo = {id(old): new for old, new in zip(self._originals, values)}
-        memo.update((id(old), new) for old, new in zip(self._old_grads, self._grads) if old is not None)
-        layer = copy.deepcopy(self._layer, memo)  # what is in `memo` is put in place of the original, not copied
-        for parameter, value in zip(_parameters(layer).values(), values):
-            if parameter.value is not value:  # a property that builds its array anew at each look
-                parameter.value = value
-        return layer
+def outputs(*outs: Any) -> tuple[Any, ...]:
+    """What forward returned, each an array or a number; the masked entries of a masked array are zeros."""
+    return tuple(np.ma.filled(out, 0) if isinstance(out, np.ma.MaskedArray) else out for out in outs)
 
 
-class _Entry:
-    """A parameter of a layer that keeps its arrays in the dicts `params` and `grads`."""
-
-    def __init__(self, layer: Any, name: str) -> None:
-        self._layer, self._name = layer, name
-
-    @property
-    def value(self) -> Any:
-        return self._layer.params[self._name]
-
-    @value.setter
-    def value(self, value: np.ndarray) -> None:
-        self._layer.params[self._name] = value
-
-    @property
-    def grad(self) -> Any:
-        return getattr(self._layer, "grads", {}).get(self._name)
+def by_name(gradients: Any, names: Sequence[str]) -> list[Any]:
+    """The gradients of a dict, under the names of the arguments or d + these; None where there is none."""
+    return [gradients.get(name, gradients.get(f"d{name}")) for name in names]
 
 
-def _parameters(layer: Any) -> dict[str, Any]:
-    if callable(getattr(layer, "parameters", None)):
-        return dict(layer.parameters())
-    return {name: _Entry(layer, name) for name in getattr(layer, "params", {})}
+def is_floating(value: Any) -> bool:
+    """Whether a value is an array of floating-point numbers."""
+    return isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating)
 
 
-def _forget_grad(parameter: Any) -> None:
-    if hasattr(parameter, "zero_grad"):
-        parameter.zero_grad()
-    elif isinstance(parameter.grad, np.ndarray):
-        parameter.grad[...] = 0
+def is_parameters(value: Any) -> bool:
+    """Whether a value is a dict of arrays to be trained."""
+    return isinstance(value, dict) and bool(value) and all(map(is_floating, value.values()))
 
 
-@contextmanager
-def replaying() -> Iterator[Callable[[], None]]:
-    """Yields a function that sets NumPy's global generator back to its state at entry; so does the exit."""
-    state = np.random.get_state()  # noqa: NPY002  (the code under test may draw from it)
-
-    def rewind() -> None:
-        np.random.set_state(state)  # noqa: NPY002
-
-    try:
-        yield rewind
-    finally:
-        rewind()
-
-
-def guarded(array: np.ndarray, writable: bool) -> np.ndarray:
-    """A copy that may be written, or a view that raises on the line that writes it."""
-    if writable:
-        return array.copy()
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two arrays hold the same bytes, NaN included."""
-    a, b = np.asarray(a), np.asarray(b)
-    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
-
-
-def _is_floating(value: Any) -> bool:
-    return np.issubdtype(value.dtype, np.floating)
-
-
-def _is_loss(layer: Any) -> bool:
-    """Whether the chain rule can begin here: ``backward()`` needs no dout."""
-    parameters = inspect.signature(layer.backward).parameters.values()
-    named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    return all(p.default is not p.empty for p in named) and len(named) == len(parameters)
-
-
-def _takes_argument(function: Any) -> bool:
+def takes_argument(function: Any) -> bool:
+    """Whether a function can be given a positional argument."""
     kinds = {parameter.kind for parameter in inspect.signature(function).parameters.values()}
     return bool(kinds & {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD,
                          inspect.Parameter.VAR_POSITIONAL})  # fmt: skip

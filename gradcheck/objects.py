@@ -1,0 +1,217 @@
+"""Objects that can be checked: layers and nets, of ours and of other makes, with parameters kept in many ways."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .state import guarded, same
+from .subjects import Inputs, Run, by_name, is_floating, names_of, outputs, takes_argument
+
+
+class _Parametrised:
+    """A private copy of an object, which can be copied again with other arrays as its parameters.
+
+    The object is copied once, converted to float64, and copied again for each forward, so that generators, running
+    statistics and the cache begin every forward alike. Parameters are not copied: the new copy gets the arrays that
+    are to be tried in their places.
+    """
+
+    def __init__(self, thing: Any, rng: np.random.Generator) -> None:
+        self._thing = copy.deepcopy(thing)
+        if hasattr(self._thing, "drop_cache"):
+            self._thing.drop_cache()
+        if hasattr(self._thing, "astype"):
+            self._thing.astype(np.float64)
+        parameters = parameters_of(self._thing)
+        self._originals = [parameter.value for parameter in parameters.values()]
+        self._grads = [np.zeros(np.shape(value), np.float64) for value in self._originals]
+        self._old_grads = [parameter.grad for parameter in parameters.values()]
+        self.parameter_names = list(parameters)
+        self.values = [_moved(np.array(value, dtype=np.float64), rng) for value in self._originals]
+
+    def copy(self, values: list[np.ndarray]) -> Any:
+        """A fresh object with `values` as its parameters."""
+        memo = {id(old): new for old, new in zip(self._originals, values)}
+        memo.update((id(old), new) for old, new in zip(self._old_grads, self._grads) if old is not None)
+        thing = copy.deepcopy(self._thing, memo)  # what is in `memo` is put in place of the original, not copied
+        for parameter, value in zip(parameters_of(thing).values(), values):
+            if parameter.value is not value:  # a property that builds its array anew at each look
+                parameter.value = value
+        return thing
+
+    def set_mode(self, training: bool) -> None:
+        """To training or evaluation mode."""
+        self._thing.train() if training else self._thing.eval()
+
+    @property
+    def other_mode(self) -> bool | None:
+        """The mode that it is not in; None if it has none."""
+        training = getattr(self._thing, "training", None)
+        has_modes = all(callable(getattr(self._thing, name, None)) for name in ("train", "eval"))
+        return not training if has_modes and isinstance(training, (bool, np.bool_)) else None
+
+
+class LayerObject:
+    """An object with forward and backward, with or without parameters."""
+
+    keeps_cache = True
+
+    def __init__(self, layer: Any, values: Sequence[Any], wrt: Sequence[str] | None) -> None:
+        if not (callable(getattr(layer, "forward", None)) and callable(getattr(layer, "backward", None))):
+            raise TypeError(f"layer must be an object with forward and backward; got {type(layer).__name__}")
+        if wrt is None and is_loss(layer):
+            wrt = names_of(layer.forward, min(1, len(values)))  # the scores; what follows are targets
+        self._inputs = Inputs(layer.forward, values, wrt)
+        self.own = _Parametrised(layer, np.random.default_rng(0))
+        self.title = type(layer).__name__
+        self.functions = [layer.forward, layer.backward]
+        self.n_inputs = len(self._inputs.names)
+        self.names = [*self._inputs.names, *self.own.parameter_names]
+        self.arrays = [*self._inputs.arrays, *self.own.values]
+        self.takes_dout = takes_argument(layer.backward)
+        self.writable = False
+
+    def run(self, arrays: Sequence[np.ndarray]) -> Run:
+        """Forward of a fresh copy at `arrays`."""
+        values = [guarded(value, self.writable) for value in arrays[self.n_inputs :]]
+        layer = self.own.copy(values)
+        filled, changed_inputs = self._inputs.fill(arrays[: self.n_inputs], writable=self.writable)
+        out = layer.forward(*filled)
+
+        def backward(douts: list[Any]) -> list[Any]:
+            parameters = parameters_of(layer).values()
+            for parameter in parameters:
+                _forget_grad(parameter)
+            returned = layer.backward(*(douts if self.takes_dout else ()))
+            gradients = self._inputs.pick(returned) if self.n_inputs else []
+            return [*gradients, *(parameter.grad for parameter in parameters_of(layer).values())]
+
+        def changed() -> list[str]:
+            pairs = zip(self.own.parameter_names, arrays[self.n_inputs :], values)
+            return changed_inputs() + [name for name, old, new in pairs if not same(old, new)]
+
+        return Run(outputs(*(out if isinstance(out, tuple) else (out,))), backward, changed)
+
+    def everything(self) -> tuple[list[str], list[Any]]:
+        """Names and values of all inputs and parameters."""
+        names, values = self._inputs.everything()
+        return [*names, *self.own.parameter_names], [*values, *(value.copy() for value in self.own.values)]
+
+
+class Net:
+    """An object whose ``loss(X, y)`` returns the loss and a dict of gradients, one for each of its parameters."""
+
+    takes_dout = False
+    keeps_cache = True
+
+    def __init__(self, net: Any, values: Sequence[Any]) -> None:
+        self.own = _Parametrised(net, np.random.default_rng(0))
+        self._inputs = Inputs(net.loss, values, [])
+        self.title = type(net).__name__
+        self.functions = [net.loss]
+        self.names, self.arrays = self.own.parameter_names, self.own.values
+        self.n_inputs = 0
+        self.writable = False
+
+    def run(self, arrays: Sequence[np.ndarray]) -> Run:
+        """Loss and gradients of a fresh copy with `arrays` as its parameters."""
+        values = [guarded(value, self.writable) for value in arrays]
+        net = self.own.copy(values)
+        filled, changed_inputs = self._inputs.fill([], writable=self.writable)
+        loss, gradients = net.loss(*filled)
+
+        def changed() -> list[str]:
+            pairs = zip(self.names, arrays, values)
+            return changed_inputs() + [name for name, old, new in pairs if not same(old, new)]
+
+        return Run(outputs(loss), lambda douts: by_name(gradients, self.names), changed)
+
+    def everything(self) -> tuple[list[str], list[Any]]:
+        """Names and values of all inputs and parameters."""
+        names, values = self._inputs.everything()
+        return [*names, *self.names], [*values, *(value.copy() for value in self.own.values)]
+
+
+class _Item:
+    """A parameter in a dict or list `params` of its owner, its gradient at the same place in `grads`."""
+
+    def __init__(self, owner: Any, key: Any) -> None:
+        self._owner, self._key = owner, key
+
+    @property
+    def value(self) -> Any:
+        return self._owner.params[self._key]
+
+    @value.setter
+    def value(self, value: np.ndarray) -> None:
+        self._owner.params[self._key] = value
+
+    @property
+    def grad(self) -> Any:
+        try:
+            return self._owner.grads[self._key]
+        except (AttributeError, KeyError, IndexError, TypeError):
+            return None
+
+
+class _Attribute:
+    """A parameter that is an attribute W of its owner, its gradient in the attribute dW."""
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self._owner, self._name = owner, name
+
+    @property
+    def value(self) -> Any:
+        return getattr(self._owner, self._name)
+
+    @value.setter
+    def value(self, value: np.ndarray) -> None:
+        setattr(self._owner, self._name, value)
+
+    @property
+    def grad(self) -> Any:
+        return getattr(self._owner, f"d{self._name}", None)
+
+
+def parameters_of(thing: Any) -> dict[str, Any]:
+    """What has `value` and `grad`, by name, in whatever way the object keeps it."""
+    if callable(getattr(thing, "parameters", None)):
+        return dict(thing.parameters())
+    params = getattr(thing, "params", None)
+    if isinstance(params, dict):
+        return {str(key): _Item(thing, key) for key, value in params.items() if is_floating(value)}
+    if isinstance(params, list) and params:
+        return {f"params[{i}]": _Item(thing, i) for i, value in enumerate(params) if is_floating(value)}
+    attributes = getattr(thing, "__dict__", {})
+    return {name: _Attribute(thing, name) for name in attributes if _has_gradient(thing, name)}
+
+
+def is_loss(layer: Any) -> bool:
+    """Whether the chain rule can begin here: ``backward()`` needs no dout."""
+    parameters = inspect.signature(layer.backward).parameters.values()
+    named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    return all(p.default is not p.empty for p in named) and len(named) == len(parameters)
+
+
+def _has_gradient(thing: Any, name: str) -> bool:
+    return is_floating(getattr(thing, name)) and hasattr(thing, f"d{name}")
+
+
+def _moved(value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A parameter as it starts, such as gamma = 1 or b = 0, hides mistakes: one that is constant is moved off."""
+    constant = value.size > 0 and value.min() == value.max()
+    if constant and (value.size > 1 or value.flat[0] in (0, 1)):
+        return np.asarray(value + (abs(value) + (value == 0)) * rng.uniform(-0.5, 0.5, value.shape))
+    return value
+
+
+def _forget_grad(parameter: Any) -> None:
+    if hasattr(parameter, "zero_grad"):
+        parameter.zero_grad()
+    elif isinstance(parameter.grad, np.ndarray):
+        parameter.grad[...] = 0

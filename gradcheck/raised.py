@@ -1,0 +1,55 @@
+"""What the code under test raised: on which of its lines, and why where that is plain."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sysconfig
+import traceback
+from pathlib import Path
+from typing import Any
+
+from .report import Finding
+
+_FOREIGN = (str(Path(__file__).parent), *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib")))
+
+
+def describe(stage: str, error: BaseException, functions: list[Any], of: str = "") -> Finding:
+    """Verdict, cause, text, file and line for an exception; `of` is what forward or backward belongs to."""
+    file, line, statement = _place(error, functions, stage)
+    message = (str(error).splitlines() or [""])[0]
+    where = f" ({Path(file).name}, line {line})" if file else ""
+    text = f"{of}{stage} raises {type(error).__name__}: {message}{where}"
+    if isinstance(error, NotImplementedError):
+        return Finding("not_implemented", "unfinished", text, line, file)
+    cause = "raises"
+    if isinstance(error, NameError):  # UnboundLocalError is one
+        cause = "undefined-name"
+    elif stage == "backward" and _is_about_cache(error, statement, functions):
+        cause = "wrong-cache"
+    return Finding("error", cause, text, line, file)
+
+
+def line_of(error: BaseException, functions: list[Any]) -> tuple[str | None, int | None]:
+    """File and line of the last statement of the code under test that an exception came through."""
+    return _place(error, functions, "")[:2]
+
+
+def _place(error: BaseException, functions: list[Any], stage: str) -> tuple[str | None, int | None, str]:
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith((*_FOREIGN, "<__array")):
+            return frame.filename, frame.lineno, frame.line or ""
+    called = functions[-1] if stage == "backward" else functions[0]  # it could not even be called
+    code = getattr(inspect.unwrap(getattr(called, "__func__", called)), "__code__", None)
+    return (code.co_filename, code.co_firstlineno, "") if code else (None, None, "")
+
+
+def _is_about_cache(error: BaseException, statement: str, functions: list[Any]) -> bool:
+    """Whether unpacking the cache, or looking something up in it, is what failed."""
+    try:
+        parameters = list(inspect.signature(functions[-1]).parameters)
+    except (TypeError, ValueError):
+        return False
+    mentions = bool(parameters) and re.search(rf"\b({re.escape(parameters[-1])}|cache)\b", statement)
+    lookups = r"unpack|subscript|not iterable|indices must be|out of range"
+    return bool(mentions) and (isinstance(error, KeyError) or bool(re.search(lookups, str(error))))
