@@ -148,6 +148,8 @@ def parser() -> argparse.ArgumentParser:
     add = top.add_argument_group("data").add_argument
     add("--dataset", type=dataset, default="digits", metavar="NAME", help="one of those below, or a .csv or .npz file")
     add("--data-dir", metavar="DIR", help="where a relative file name is looked for")
+    add("--target", metavar="NAME", help="column of a file to learn; by default the last")
+    add("--task", **choice("task", ["classification", "regression"]), help="where a file's target column misleads")
     add("--val-split", type=number(0, 1), default=0.2, metavar="F", help="fraction for validation (0.2)")
     add("--test-split", type=number(0, 1), default=0.2, metavar="F", help="fraction for the test (0.2)")
     add("--limit", type=number(1, whole=True), metavar="N", help="use only N examples, drawn at random")
@@ -256,7 +258,8 @@ def fit(options: argparse.Namespace) -> dict[str, Any]:
     """Load, build, train, test; returns the figures of the run."""
     started = time.perf_counter()
     say = (lambda *parts: None) if options.quiet else print
-    dataset = data.load(options.dataset, n=options.limit, seed=options.seed, data_dir=options.data_dir)
+    own = {"target": options.target, "task": options.task, "data_dir": options.data_dir}
+    dataset = data.load(options.dataset, n=options.limit, seed=options.seed, **own)
     train, val, test = data.split(dataset, val=options.val_split, test=options.test_split, seed=options.seed)
     train, val, test = data.scale(train, val, test, how=options.scale or scaling_of(dataset))
     if dataset.task == "regression":
@@ -362,6 +365,9 @@ def main(arguments: list[str] | None = None) -> int:
         return fail(error, 2)
     except models.Diverged as error:
         return fail(error, 3)
+    except BrokenPipeError:  # as by `| head`: nobody reads on, so there is nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (OSError, ValueError, TypeError) as error:
         return fail(error, 1)
     except KeyboardInterrupt:

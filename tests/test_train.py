@@ -151,6 +151,18 @@ def test_a_file_in_the_data_folder_trains(capsys, tmp_path):
     assert run(capsys, "--dataset", "mine.npz", "--data-dir", str(tmp_path), "--epochs", "2")[0] == 0
 
 
+def test_target_and_task_say_how_to_read_a_table(capsys, tmp_path):
+    path = write(tmp_path / "t.csv", "y,a\n" + "".join(f"{i % 5},{i}\n" for i in range(30)))
+    _, out, _ = run(capsys, "--dataset", path, "--target", "y", "--task", "regression", "--epochs", "1", "-q")
+    assert "R2" in out
+
+
+def test_a_closed_pipe_ends_it_quietly():
+    command = f"{sys.executable} {train.__file__} --dataset spirals --epochs 3 | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
 def test_divergence_is_status_3_and_names_step_and_cause(capsys):
     status, _, err = run(capsys, "--opt", "sgd", "--lr", "1e30", "-q")
     assert status == 3
