@@ -8,16 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import contract, kinks, shapes
-from .against import compare_entries, engine_of, outputs_differ
-from .directional import Line, compare, precision_of
-from .localize import locate
+from . import contract
+from .against import engine_of, outputs_differ
+from .judge import Judge, Point
 from .raised import describe, line_of
-from .report import VERDICTS, ArgumentResult, Finding, Report
+from .report import VERDICTS, Finding, Report
 from .state import Cache, replaying, same, snapshot_generators
 from .subjects import Run
-
-DISTURBANCE = 1e-5  # of one entry, which a self-test must find
 
 
 class Options(NamedTuple):
@@ -106,7 +103,7 @@ class _Examination:
     ) -> None:
         self.subject, self.forward, self.rng, self.report, self.options = subject, forward, rng, report, options
         self.write: Any = None  # file and line of the first write into what was read-only
-        self.references: list[Any] | None = None
+        self.next_point: Point | None = None
 
     def run(self) -> None:
         self._first_pass()
@@ -115,10 +112,24 @@ class _Examination:
             self.report.findings.append(finding)
             return
         self._probe_contract()
+        judge = Judge(
+            self.subject,
+            self.forward,
+            Point(self.subject.arrays, self.outs, self.gradients),
+            self.douts,
+            self._point_at,
+            self.rng,
+            self.options.directions,
+        )
+        judge.selftest = self.options.selftest
         if self.options.against is not None:
-            self._ask_the_engine()
-        self.report.arguments += [self._judge(k) for k in range(len(self.subject.names))]
-        self._look_for_swaps()
+            judge.references = self._ask_the_engine()
+        results = [judge.argument(k) for k in range(len(self.subject.names))]
+        judge.name_swaps(results)
+        self.report.arguments += results
+        if self.next_point is not None and judge.references is None and self.report.verdict == "pass":
+            finding = judge.elsewhere(self.next_point)
+            self.report.findings += [finding] if finding else []
 
     # --- the first forward and backward
 
@@ -193,8 +204,10 @@ class _Examination:
         try:
             if subject.keeps_cache and not found:
                 later = self.forward(subject.arrays)
-                self.forward([np.asarray(0.999 * x) for x in subject.arrays])
+                arrays = [np.asarray(0.999 * x) for x in subject.arrays]
+                after = self.forward(arrays)
                 found += contract.check_isolation(subject, later, self.douts, first, floor)
+                self.next_point = self._point_of(arrays, after)
             if subject.takes_dout:
                 found += contract.check_linear(subject, self._fresh_gradients, self.douts, first, floor, self.rng)
         except Exception as error:
@@ -207,128 +220,16 @@ class _Examination:
         run = self.forward(arrays)
         return contract.kept(run.backward(contract.handed_out(douts, self.subject.writable)))
 
-    def _ask_the_engine(self) -> None:
+    def _point_at(self, arrays: Sequence[np.ndarray]) -> Point:
+        return self._point_of(arrays, self.forward(arrays))
+
+    def _point_of(self, arrays: Sequence[np.ndarray], run: Run) -> Point:
+        outs = tuple(np.array(out) for out in run.outs)
+        return Point(arrays, outs, contract.kept(run.backward(contract.handed_out(self.douts, self.subject.writable))))
+
+    def _ask_the_engine(self) -> list[Any]:
         names, values = self.subject.everything()
         outs, gradients = engine_of(self.options.against, names)(values, self.douts)
         self.report.forward_matches_reference = not outputs_differ(self.outs, outs)
         found = dict(zip(names, gradients))
-        self.references = [found.get(name) for name in self.subject.names]
-
-    # --- the values
-
-    def _judge(self, k: int) -> ArgumentResult:
-        """The verdict on argument k."""
-        name, x, gradient = self.subject.names[k], self.subject.arrays[k], self.gradients[k]
-        result = ArgumentResult(name, "fail", cause="missing-gradient")
-        if gradient is None:
-            result.notes.append("backward gave no gradient (None)")
-        elif gradient.dtype.kind not in "fiub":
-            result.cause = "wrong-dtype"
-            result.notes.append(f"the gradient must be an array of numbers; got dtype {gradient.dtype}")
-        elif gradient.shape != x.shape:
-            result.notes.append(f"the gradient must have the shape {x.shape} of {name}; got {gradient.shape}")
-            result.cause, text = shapes.name_shape(gradient, x.shape, lambda values: self._is_right(k, values))
-            result.notes += [text] if text else []
-        else:
-            result = self._judge_values(k, gradient)
-            if result.verdict == "fail" and gradient.dtype.kind in "iub":
-                result.cause = "wrong-dtype"
-                result.notes.append(f"returned as {gradient.dtype}, which cannot hold fractions")
-        return result
-
-    def _is_right(self, k: int, gradient: np.ndarray) -> bool:
-        """Whether other values than those returned would be right for argument k."""
-        line = self._line(k, self.subject.arrays, self.outs)
-        us = [np.asarray(self.rng.standard_normal(gradient.shape)) for _ in range(self.options.directions)]
-        return bool(np.isfinite(gradient).all()) and compare(line, gradient, us).verdict in ("pass", "vacuous")
-
-    def _judge_values(self, k: int, gradient: np.ndarray) -> ArgumentResult:
-        name = self.subject.names[k]
-        line = self._line(k, self.subject.arrays, self.outs)
-        if gradient.size == 0:
-            return ArgumentResult(name, "vacuous", notes=["has no entries here"])
-        if not np.isfinite(gradient).all():
-            return _judge_non_finite(name, line, gradient)
-        precision = precision_of(gradient)
-        gradient = gradient.astype(np.float64)
-        if self.references is not None:
-            return compare_entries(name, gradient, self.references[k])
-        result = self._by_directions(name, line, gradient, precision)
-        if result.excused:  # any slope will do on a kink, so look beside it as well
-            return self._judge_beside(k, result)
-        if result.verdict == "inconclusive" and self._sits_on_kinks(line):
-            return self._judge_beside(k, result)
-        if self.options.selftest and result.verdict == "pass":
-            self._disturb(result, line, gradient, precision)
-        return result
-
-    def _line(self, k: int, arrays: Sequence[np.ndarray], outs: Any) -> Line:
-        return Line(lambda tried: self.forward(tried).outs, arrays, k, outs, self.douts)
-
-    def _by_directions(self, name: str, line: Line, gradient: np.ndarray, precision: float) -> ArgumentResult:
-        us = [np.asarray(self.rng.standard_normal(gradient.shape)) for _ in range(self.options.directions)]
-        outcome = compare(line, gradient, us, precision)
-        result = ArgumentResult(name, outcome.verdict, outcome.digits, checked=gradient.size)
-        if outcome.verdict == "vacuous":
-            result.notes.append("its gradient is zero at these inputs")
-        elif outcome.verdict == "inconclusive":
-            result.notes.append("of the numeric side: saturation, cancellation or noise")
-        elif outcome.verdict == "suspect" and outcome.estimate is not None:
-            return locate(name, line, gradient, outcome.estimate, self.rng, precision)
-        return result
-
-    def _sits_on_kinks(self, line: Line) -> bool:
-        return line.is_bent(np.asarray(self.rng.standard_normal(line.x.shape)), line.rounding)
-
-    def _judge_beside(self, k: int, result: ArgumentResult) -> ArgumentResult:
-        """What sits on kinks is judged where all arguments are moved a little aside, unless it is wrong already."""
-        if result.verdict in ("fail", "kink"):
-            return result
-        arrays = [kinks.beside(x, min(1.0, _size(x) or 1.0), self.rng) for x in self.subject.arrays]
-        try:
-            outs = tuple(np.array(out) for out in self.forward(arrays).outs)
-            gradient = self._fresh_gradients(arrays, self.douts)[k]
-        except Exception:  # outside of the function's domain
-            return result
-        if [out.shape for out in outs] != [out.shape for out in self.outs] or not np.isfinite(gradient).all():
-            return result
-        here = self._by_directions(result.name, self._line(k, arrays, outs), gradient.astype(np.float64), 0.0)
-        here.notes = [*result.notes[: bool(result.excused)], "at kinks or ties; checked beside them", *here.notes]
-        here.excused = 0
-        return here if here.verdict in ("pass", "fail") else result
-
-    def _disturb(self, result: ArgumentResult, line: Line, gradient: np.ndarray, precision: float) -> None:
-        """The self-test: with one entry off by 1e-5 the same check must fail."""
-        disturbed = gradient.copy()
-        disturbed.flat[np.abs(gradient).argmax()] *= 1 + DISTURBANCE
-        if self._by_directions(result.name, line, disturbed, precision).verdict != "fail":
-            result.verdict = "inconclusive"
-            result.notes.append(f"self-test: one entry off by {DISTURBANCE:g} of itself goes unseen here")
-
-    def _look_for_swaps(self) -> None:
-        """Two wrong gradients that are right for each other's arguments."""
-        wrong = [
-            k for k, result in enumerate(self.report.arguments[: self.subject.n_inputs]) if result.verdict == "fail"
-        ]
-        for i in wrong:
-            for j in (j for j in wrong if j > i):
-                a, b = self.gradients[i], self.gradients[j]
-                fits = a is not None and b is not None and a.shape == self.subject.arrays[j].shape
-                if fits and b.shape == self.subject.arrays[i].shape and self._is_right(i, b) and self._is_right(j, a):
-                    for k, other in ((i, j), (j, i)):
-                        self.report.arguments[k].cause = "swapped-gradients"
-                        self.report.arguments[k].notes.append(f"it is the gradient of {self.subject.names[other]}")
-
-
-def _size(x: np.ndarray) -> float:
-    return float(np.linalg.norm(x)) / max(1, x.size) ** 0.5
-
-
-def _judge_non_finite(name: str, line: Line, gradient: np.ndarray) -> ArgumentResult:
-    wrong = ~np.isfinite(gradient)
-    finite_numbers = np.isfinite(line.sweep(np.where(wrong, 1.0, 0.0)).error)
-    result = ArgumentResult(name, "fail" if finite_numbers else "inconclusive", checked=gradient.size)
-    result.cause, result.wrong = "non-finite", int(wrong.sum())
-    first = [int(i) for i in np.argwhere(wrong)[0]]
-    result.notes.append(f"{result.wrong} of {gradient.size} entries are NaN or infinite, the first at {first}")
-    return result
+        return [found.get(name) for name in self.subject.names]

@@ -1,0 +1,119 @@
+"""What one check costs: ours against PyTorch's gradcheck, fast and slow, on an affine layer, a convolution and nets.
+
+PyTorch checks its own layers in float64, ours the layers of `layers`. Its slow mode builds the Jacobian; where that
+would take more than `--limit` seconds by the count of its columns, it is left out. Each figure is the median of
+`--rounds` rounds, ours and theirs in turn.
+
+    pip install '.[bench]'
+    python benchmarks/gradcheck_cost.py [--rounds 9] [--limit 20] [--quick]
+"""
+
+import argparse
+import itertools
+import pathlib
+import statistics
+import sys
+import time
+import warnings
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+
+import layers
+import models
+from gradcheck import check_layer
+
+GOALS = {"affine 64x256->128": 0.020, "conv 3x3 4x8x16x16->16": 0.150, "net of 1M parameters": 2.0}
+
+
+def affine():
+    return layers.Affine(256, 128, rng=0), torch.nn.Linear(256, 128), (64, 256)
+
+
+def conv():
+    return layers.Conv2D(8, 16, 3, padding=1, rng=0), torch.nn.Conv2d(8, 16, 3, padding=1), (4, 8, 16, 16)
+
+
+def net(width, depth=2, batch=16, features=32):
+    def make():
+        chain, sizes = [], [features, *[width] * depth, 10]
+        for a, b in itertools.pairwise(sizes):
+            chain += [torch.nn.Linear(a, b), torch.nn.Tanh()]
+        ours = models.MLP(features, [width] * depth, 10, activation="tanh", rng=0)
+        return ours, torch.nn.Sequential(*chain[:-1]), (batch, features)
+
+    return make
+
+
+WORKS = {
+    "affine 64x256->128": affine,
+    "conv 3x3 4x8x16x16->16": conv,
+    "net of 1k parameters": net(14),
+    "net of 10k parameters": net(80),
+    "net of 100k parameters": net(295),
+    "net of 1M parameters": net(980),
+}
+
+
+def torch_check(module, shape, fast):
+    """A call of torch.autograd.gradcheck over the input and all parameters."""
+    module = module.double()
+    names = [name for name, _ in module.named_parameters()]
+    values = [p.detach().clone().requires_grad_(True) for p in module.parameters()]
+    x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+
+    def function(x, *values):
+        return torch.func.functional_call(module, dict(zip(names, values)), (x,))
+
+    return lambda: torch.autograd.gradcheck(function, (x, *values), fast_mode=fast)
+
+
+def seconds(call):
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def slow_estimate(module, shape):
+    """Seconds of the slow mode, from one forward and one backward: two forwards an entry, one backward an output."""
+    module = module.double()
+    x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    module(x).sum().backward()
+    forward = seconds(lambda: module(x))
+    backward = seconds(lambda: module(x).sum().backward())
+    entries = x.numel() + sum(p.numel() for p in module.parameters())
+    return 2 * entries * forward + module(x).numel() * backward
+
+
+def text(value):
+    return f"{1e3 * value:10.1f}" if value is not None else f"{'-':>10}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--limit", type=float, default=20.0, help="seconds that the slow mode may take")
+    parser.add_argument("--quick", action="store_true", help="three rounds, no slow mode")
+    options = parser.parse_args()
+    rounds, limit = (3, 0.0) if options.quick else (options.rounds, options.limit)
+    warnings.simplefilter("ignore")
+    print(f"{'milliseconds':24} {'ours':>10} {'goal':>10} {'fast':>10} {'slow':>10}  ns a parameter")
+    for name, make in WORKS.items():
+        ours, theirs, shape = make()
+        ours = ours.astype(np.float64)
+        x = np.random.default_rng(0).standard_normal(shape)
+        fast = torch_check(theirs, shape, fast=True)
+        assert check_layer(ours, x)
+        pairs = [(seconds(lambda: check_layer(ours, x)), seconds(fast)) for _ in range(rounds)]  # noqa: B023
+        mine, quick = (statistics.median(column) for column in zip(*pairs))
+        guess = slow_estimate(theirs, shape)
+        slow = seconds(torch_check(theirs, shape, fast=False)) if guess < limit else None
+        size = sum(p.value.size for p in ours.parameters().values())
+        shown = text(slow) if slow is not None else f"{'~':>4}{guess:5.0f} s"
+        print(f"{name:24} {text(mine)} {text(GOALS.get(name))} {text(quick)} {shown}  {1e9 * mine / size:8.0f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""What does a gradient checker miss? Hundreds of wrong backwards, made by changing the source of every layer.
+
+Of each registered layer, the functions that run in its backward and not in its forward are found by tracing. In their
+syntax trees one node at a time is changed: a sum, factor, term, transpose, sign, mask or index is dropped or swapped,
+`+=` becomes `=`, a constant moves; or backward gets a line that writes into dout, keeps an old cache, or is not linear
+in dout. Changes that make backward raise are left out: anyone finds those. Every other one is shown to four checkers at
+four batch sizes: ours, PyTorch's in both modes (the layer as an autograd.Function), and the course's, central
+differences of every entry with h = 1e-5 and a relative error above 1e-4. A checker that would take too long at a size
+is not run there. What ours lets pass is compared with the original over many draws, to see whether it is wrong at all.
+
+    pip install '.[bench]'
+    python benchmarks/gradcheck_power.py [--per-layer 5] [--quick] [--survivors]
+"""
+
+import argparse
+import collections
+import pathlib
+import random
+import sys
+import warnings
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+
+from benchmarks.mutants import functions_of_backward, mutants_of, remember_caches
+from gradcheck import check_layer
+from gradcheck.objects import LayerObject
+from tests.cases import GATES, IMAGES, LAYERS, LOSSES
+
+SIZES = (1, 3, 9, 27)  # times the batch of the registry
+ENTRIES = {"torch slow": 300, "course": 1500}  # inputs, and for the Jacobian outputs, beyond which one is not run
+
+# --- checkers: True if they find something wrong
+
+
+def inputs_of(case, size, seed=0):
+    """The case's inputs with `size` times the examples; what has another first axis stays."""
+    draws = [case.draw(1000 * seed + i) for i in range(size)]
+    n = [len(x) if np.ndim(x) else 0 for x in draws[0]]
+    return tuple(np.concatenate(xs) if n[i] and n[i] == n[0] else xs[0] for i, xs in enumerate(zip(*draws)))
+
+
+def ours(case, inputs):
+    return check_layer(case.make(), *inputs).verdict in ("fail", "contract", "error", "kink")
+
+
+def through_torch(fast):
+    def accuses(case, inputs):
+        subject = LayerObject(case.make(), inputs, None)
+
+        class Numpy(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, *tensors):
+                ctx.run = subject.run([t.detach().numpy().copy() for t in tensors])
+                outs = tuple(torch.as_tensor(np.array(out)) for out in ctx.run.outs)
+                return outs if len(outs) > 1 else outs[0]
+
+            @staticmethod
+            def backward(ctx, *douts):
+                gradients = ctx.run.backward([d.numpy()[()] for d in douts] if subject.takes_dout else [])
+                scale = 1 if subject.takes_dout else douts[0]
+                return tuple(None if g is None else torch.as_tensor(np.array(g)) * scale for g in gradients)
+
+        tensors = [torch.tensor(x, requires_grad=True) for x in subject.arrays]
+        try:
+            return not torch.autograd.gradcheck(Numpy.apply, tensors, fast_mode=fast)
+        except Exception:
+            return True
+
+    return accuses
+
+
+def course(case, inputs):
+    subject = LayerObject(case.make(), inputs, None)
+    run = subject.run(subject.arrays)
+    douts = [np.random.randn(*np.shape(out)) for out in run.outs]  # noqa: NPY002
+    if not subject.takes_dout:
+        douts = [np.ones(())]
+    try:
+        gradients = run.backward(list(douts))
+    except Exception:
+        return True
+    for k, gradient in enumerate(gradients):
+        numeric = np.zeros_like(subject.arrays[k])
+        for i in range(numeric.size):
+            up, down = ([x.copy() for x in subject.arrays] for _ in range(2))
+            up[k].flat[i] += 1e-5
+            down[k].flat[i] -= 1e-5
+            rises = zip(subject.run(up).outs, subject.run(down).outs, douts)
+            numeric.flat[i] = sum(np.sum((a - b) * d) for a, b, d in rises) / 2e-5
+        if np.shape(gradient) != numeric.shape:
+            return True
+        relative = np.abs(gradient - numeric) / np.maximum(1e-8, np.abs(gradient) + np.abs(numeric))
+        if np.max(relative, initial=0) > 1e-4:
+            return True
+    return False
+
+
+CHECKERS = {"ours": ours, "torch slow": through_torch(False), "torch fast": through_torch(True), "course": course}
+
+
+def can_run(name, case, inputs):
+    if name not in ENTRIES:
+        return True
+    subject = LayerObject(case.make(), inputs, None)
+    outs = sum(np.size(out) for out in subject.run(subject.arrays).outs) if name == "torch slow" else 1
+    return sum(x.size for x in subject.arrays) + outs <= ENTRIES[name]
+
+
+# --- what is equivalent
+
+
+def gradients(case, inputs, seed, between=lambda: None):
+    """All gradients for a random dout, with `between` called after forward; inf where dout was written into."""
+    subject = LayerObject(case.make(), inputs, None)
+    rng = np.random.default_rng(seed)
+    run = subject.run(subject.arrays)
+    douts = [rng.standard_normal(np.shape(out))[()] for out in run.outs]
+    kept = [np.array(dout) for dout in douts]
+    between()
+    found = [np.array(g) for g in run.backward(douts if subject.takes_dout else [])]
+    return found if all(map(np.array_equal, douts, kept)) else [np.full_like(g, np.inf) for g in found]
+
+
+def largest_difference(case, mutant, draws=30):
+    """Over draws at all sizes, the largest difference of a gradient to the original's, relative; inf if dout changes.
+
+    Before backward another layer of the class runs forward and backward, and one more forward: all that a program does.
+    """
+    worst = 0.0
+    for seed in range(draws):
+        inputs, other = inputs_of(case, SIZES[seed % 3], seed), inputs_of(case, SIZES[seed % 3], seed + 100)
+        before = gradients(case, inputs, seed)
+        with mutant.active():
+            gradients(case, other, seed)
+            after = gradients(case, inputs, seed, between=lambda: gradients(case, other, seed))  # noqa: B023
+        for a, b in zip(before, after):
+            worst = max(worst, float(np.max(np.abs(a - b), initial=0) / max(np.max(np.abs(a), initial=0), 1e-300)))
+    return worst
+
+
+CASES = [*LAYERS, *IMAGES, *GATES, *LOSSES]
+
+
+def by_turns(mutants, draw):
+    """In random order, but one of each kind before a second of any."""
+    draw.shuffle(mutants)
+    seen = collections.Counter()
+    turns = {}
+    for mutant in mutants:
+        seen[mutant.kind] += 1
+        turns[mutant] = seen[mutant.kind]
+    return sorted(mutants, key=turns.get)
+
+
+def runs(case, mutant):
+    """Whether backward gives gradients at all."""
+    try:
+        with mutant.active():
+            gradients(case, inputs_of(case, 1), 0)
+    except Exception:
+        return False
+    return True
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--per-layer", type=int, default=5, help="mutants of each registered layer, drawn at random")
+    parser.add_argument("--quick", action="store_true", help="one mutant a layer, two sizes")
+    parser.add_argument("--survivors", action="store_true", help="list each that ours lets pass")
+    options = parser.parse_args()
+    per_layer, sizes = (1, SIZES[:2]) if options.quick else (options.per_layer, SIZES)
+    warnings.simplefilter("ignore")
+    np.seterr(all="ignore")
+    draw = random.Random(0)
+    remember_caches(CASES)
+    found, ran, kinds = collections.Counter(), collections.Counter(), collections.Counter()
+    survivors, total = {}, 0
+    for case in CASES:
+        every = [m for function in functions_of_backward(case) for m in mutants_of(function)]
+        chosen = [m for m in by_turns(every, draw) if runs(case, m)][:per_layer]
+        total += len(chosen)
+        for size in sizes:
+            inputs = inputs_of(case, size)
+            able = [name for name in CHECKERS if can_run(name, case, inputs)]
+            for name in able:
+                ran["correct", name, size] += 1
+                found["correct", name, size] += CHECKERS[name](case, inputs)
+            for mutant in chosen:
+                for name in able:
+                    with mutant.active():
+                        accused = CHECKERS[name](case, inputs)
+                    ran[name, size] += 1
+                    found[name, size] += accused
+                    if name == "ours" and not accused:
+                        survivors[mutant] = case
+        kinds.update(mutant.kind for mutant in chosen)
+    differences = {mutant: largest_difference(case, mutant) for mutant, case in survivors.items()}
+    equivalent = {mutant for mutant, difference in differences.items() if difference < 1e-12}
+    print_table(found, ran, sizes, len(equivalent))
+    print(
+        f"\n{total} mutants of {len(CASES)} registered layers: " + ", ".join(f"{k} {n}" for k, n in kinds.most_common())
+    )
+    print(f"ours lets {len(survivors)} pass at some size; {len(equivalent)} of these equal the original to 1e-12")
+    for mutant, case in survivors.items():
+        if options.survivors or mutant not in equivalent:
+            print(f"  {case.id}: {mutant}: largest difference {differences[mutant]:.1e}")
+
+
+def print_table(found, ran, sizes, equivalent):
+    print(f"{'found of those run, batch':28}" + "".join(f"{'x ' + str(size):>14}" for size in sizes))
+    for name in CHECKERS:
+        cells = [f"{found[name, size]} of {ran[name, size]}" if ran[name, size] else "-" for size in sizes]
+        print(f"{name:28}" + "".join(f"{cell:>14}" for cell in cells))
+    for name in CHECKERS:
+        cells = [f"{found['correct', name, s]} of {ran['correct', name, s]}" for s in sizes]
+        print(f"{'accused though correct: ' + name:36}" + "  ".join(cells))
+
+
+if __name__ == "__main__":
+    main()

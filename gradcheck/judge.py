@@ -1,0 +1,192 @@
+"""The values of a gradient: directions first, then, where these disagree, what is wrong and why that may be excused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import kinks, shapes
+from .against import compare_entries
+from .directional import CLEAN, Line, compare, precision_of
+from .localize import locate
+from .report import ArgumentResult, Finding
+from .subjects import Run
+
+DISTURBANCE = 1e-5  # of one entry, which a self-test must find
+
+
+class Point(NamedTuple):
+    """Arguments, and what forward and backward made of them."""
+
+    arrays: Sequence[np.ndarray]
+    outs: tuple[Any, ...]
+    gradients: list[Any]
+
+
+class Judge:
+    """Judges the gradients of one subject at one point, argument by argument.
+
+    `gradients_at` maps arrays to the outputs and gradients of a fresh forward and backward; `references` are another
+    engine's gradients, if differences are not wanted.
+    """
+
+    def __init__(
+        self,
+        subject: Any,
+        forward: Callable[[Sequence[np.ndarray]], Run],
+        point: Point,
+        douts: list[Any],
+        gradients_at: Callable[[Sequence[np.ndarray]], Point],
+        rng: np.random.Generator,
+        directions: int,
+    ) -> None:
+        self.names, self.n_inputs, self.forward, self.douts = subject.names, subject.n_inputs, forward, douts
+        self.arrays, self.outs, self.gradients = point
+        self.gradients_at, self.rng, self.directions = gradients_at, rng, directions
+        self.references: list[Any] | None = None
+        self.selftest = False
+
+    def argument(self, k: int) -> ArgumentResult:
+        """The verdict on argument k."""
+        name, x, gradient = self.names[k], self.arrays[k], self.gradients[k]
+        result = ArgumentResult(name, "fail", cause="missing-gradient")
+        if gradient is None:
+            result.notes.append("backward gave no gradient (None)")
+        elif gradient.dtype.kind not in "fiub":
+            result.cause = "wrong-dtype"
+            result.notes.append(f"the gradient must be an array of numbers; got dtype {gradient.dtype}")
+        elif gradient.shape != x.shape:
+            result.notes.append(f"the gradient must have the shape {x.shape} of {name}; got {gradient.shape}")
+            result.cause, text = shapes.name_shape(gradient, x.shape, lambda values: self._is_right(k, values))
+            result.notes += [text] if text else []
+        else:
+            result = self._judge_values(k, gradient)
+            if result.verdict == "fail" and gradient.dtype.kind in "iub":
+                result.cause = "wrong-dtype"
+                result.notes.append(f"returned as {gradient.dtype}, which cannot hold fractions")
+        return result
+
+    def _is_right(self, k: int, gradient: np.ndarray) -> bool:
+        """Whether other values than those returned would be right for argument k."""
+        line = self._line(k, self.arrays, self.outs)
+        us = [np.asarray(self.rng.standard_normal(gradient.shape)) for _ in range(self.directions)]
+        return bool(np.isfinite(gradient).all()) and compare(line, gradient, us).verdict in ("pass", "vacuous")
+
+    def _judge_values(self, k: int, gradient: np.ndarray) -> ArgumentResult:
+        name = self.names[k]
+        line = self._line(k, self.arrays, self.outs)
+        if gradient.size == 0:
+            return ArgumentResult(name, "vacuous", notes=["has no entries here"])
+        if not np.isfinite(gradient).all():
+            return _judge_non_finite(name, line, gradient)
+        precision = precision_of(gradient)
+        gradient = gradient.astype(np.float64)
+        if self.references is not None:
+            return compare_entries(name, gradient, self.references[k])
+        result = self._by_directions(name, line, gradient, precision)
+        if result.excused:  # any slope will do on a kink, so look beside it as well
+            return self._judge_beside(k, result)
+        if result.verdict == "inconclusive" and self._sits_on_kinks(line):
+            return self._judge_beside(k, result)
+        if self.selftest and result.verdict == "pass":
+            self._disturb(result, line, gradient, precision)
+        return result
+
+    def _line(self, k: int, arrays: Sequence[np.ndarray], outs: Any) -> Line:
+        return Line(lambda tried: self.forward(tried).outs, arrays, k, outs, self.douts)
+
+    def _by_directions(self, name: str, line: Line, gradient: np.ndarray, precision: float) -> ArgumentResult:
+        us = [np.asarray(self.rng.standard_normal(gradient.shape)) for _ in range(self.directions)]
+        outcome = compare(line, gradient, us, precision)
+        result = ArgumentResult(name, outcome.verdict, outcome.digits, checked=gradient.size)
+        if outcome.verdict == "vacuous":
+            result.notes.append("its gradient is zero at these inputs")
+        elif outcome.verdict == "inconclusive":
+            result.notes.append("of the numeric side: saturation, cancellation or noise")
+        elif outcome.verdict == "suspect" and outcome.estimate is not None:
+            return locate(name, line, gradient, outcome.estimate, self.rng, precision)
+        return result
+
+    def _sits_on_kinks(self, line: Line) -> bool:
+        return line.is_bent(np.asarray(self.rng.standard_normal(line.x.shape)), line.rounding)
+
+    def _judge_beside(self, k: int, result: ArgumentResult) -> ArgumentResult:
+        """What sits on kinks is judged where all arguments are moved a little aside, unless it is wrong already."""
+        if result.verdict in ("fail", "kink"):
+            return result
+        arrays = [kinks.beside(x, min(1.0, _size(x) or 1.0), self.rng) for x in self.arrays]
+        try:
+            point = self.gradients_at(arrays)
+        except Exception:  # outside of the function's domain
+            return result
+        gradient = point.gradients[k]
+        if list(map(np.shape, point.outs)) != list(map(np.shape, self.outs)) or not np.isfinite(gradient).all():
+            return result
+        here = self._by_directions(result.name, self._line(k, arrays, point.outs), gradient.astype(np.float64), 0.0)
+        here.notes = [*result.notes[: bool(result.excused)], "at kinks or ties; checked beside them", *here.notes]
+        here.excused = 0
+        return here if here.verdict in ("pass", "fail") else result
+
+    def _disturb(self, result: ArgumentResult, line: Line, gradient: np.ndarray, precision: float) -> None:
+        """The self-test: with one entry off by 1e-5 the same check must fail."""
+        disturbed = gradient.copy()
+        disturbed.flat[np.abs(gradient).argmax()] *= 1 + DISTURBANCE
+        if self._by_directions(result.name, line, disturbed, precision).verdict != "fail":
+            result.verdict = "inconclusive"
+            result.notes.append(f"self-test: one entry off by {DISTURBANCE:g} of itself goes unseen here")
+
+    def name_swaps(self, results: list[ArgumentResult]) -> None:
+        """Two wrong gradients that are right for each other's arguments."""
+        wrong = [k for k, result in enumerate(results[: self.n_inputs]) if result.verdict == "fail"]
+        for i in wrong:
+            for j in (j for j in wrong if j > i):
+                if self._fits(i, j) and self._fits(j, i):
+                    for k, other in ((i, j), (j, i)):
+                        results[k].cause = "swapped-gradients"
+                        results[k].notes.append(f"it is the gradient of {self.names[other]}")
+
+    def _fits(self, i: int, j: int) -> bool:
+        """Whether what came for argument j is right for argument i."""
+        gradient = self.gradients[j]
+        return gradient is not None and gradient.shape == self.arrays[i].shape and self._is_right(i, gradient)
+
+    def elsewhere(self, point: Point) -> Finding | None:
+        """Gradients that are right at the first point must be right at the next as well; one direction for all."""
+        fits = [np.shape(g) == np.shape(x) and np.isfinite(g).all() for g, x in zip(point.gradients, point.arrays)]
+        if list(map(np.shape, point.outs)) != list(map(np.shape, self.outs)) or not all(fits):
+            return None
+        lines = [self._line(k, point.arrays, point.outs) for k in range(len(self.names))]
+        us = [np.asarray(line.scale * self.rng.standard_normal(line.x.shape)) for line in lines]
+        h = min(line.h / line.scale for line in lines)
+        ends = [[np.asarray(x + s * h * u) for x, u in zip(point.arrays, us)] for s in (1, -1)]
+        try:
+            up, down = (self.forward(end).outs for end in ends)
+        except (ValueError, ArithmeticError):
+            return None
+        rises = [float((d * np.subtract(a, b)).sum()) for d, a, b in zip(self.douts, up, down) if d is not None]
+        gap = sum(rises) / (2 * h) - sum(float(np.vdot(g, u)) for g, u in zip(point.gradients, us))
+        scaled = [line.scale * float(np.linalg.norm(g)) for line, g in zip(lines, point.gradients)]
+        if abs(gap) <= CLEAN * float(np.linalg.norm(scaled)):
+            return None
+        for name, line, gradient in zip(self.names, lines, point.gradients):
+            precision = precision_of(gradient)
+            if self._by_directions(name, line, np.asarray(gradient, np.float64), precision).verdict == "fail":
+                text = f"the gradient of {name} is right at the first inputs and not at the next ones"
+                return Finding("contract", "stale-cache", f"{text}: backward uses what an earlier forward left")
+        return None
+
+
+def _size(x: np.ndarray) -> float:
+    return float(np.linalg.norm(x)) / max(1, x.size) ** 0.5
+
+
+def _judge_non_finite(name: str, line: Line, gradient: np.ndarray) -> ArgumentResult:
+    wrong = ~np.isfinite(gradient)
+    finite_numbers = np.isfinite(line.sweep(np.where(wrong, 1.0, 0.0)).error)
+    result = ArgumentResult(name, "fail" if finite_numbers else "inconclusive", checked=gradient.size)
+    result.cause, result.wrong = "non-finite", int(wrong.sum())
+    first = [int(i) for i in np.argwhere(wrong)[0]]
+    result.notes.append(f"{result.wrong} of {gradient.size} entries are NaN or infinite, the first at {first}")
+    return result
