@@ -251,8 +251,8 @@ class MultiHeadAttention(Layer):
 def _check_attention(q, k, v):
     if min(q.ndim, k.ndim, v.ndim) < 2 or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
         raise ValueError(
-            "q, k and v must have shapes (..., T, d), (..., S, d) and (..., S, d'), as many values as keys, keys as wide "
-            f"as queries; got {q.shape}, {k.shape} and {v.shape}"
+            "q, k and v must have shapes (..., T, d), (..., S, d) and (..., S, d'), one value a key, keys as wide as "
+            f"queries; got {q.shape}, {k.shape} and {v.shape}"
         )
     if not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
         raise ValueError(f"q, k and v must have the same leading axes; got {q.shape}, {k.shape} and {v.shape}")
