@@ -2,9 +2,11 @@
 
 from .activations import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from .affine import Affine
+from .attention import MultiHeadAttention, ScaledDotProductAttention
 from .base import Layer, Parameter
 from .conv import Conv1D, Conv2D, ConvTranspose2D
 from .dropout import Dropout, Dropout2D
+from .embedding import Embedding
 from .gates import (
     Add,
     Copy,
@@ -22,13 +24,19 @@ from .gates import (
     Transpose,
 )
 from .group_norm import GroupNorm, InstanceNorm
+from .gru import GRU
 from .losses import HuberLoss, L1Loss, LogisticLoss, MSELoss, SoftmaxLoss, SVMLoss
+from .lstm import LSTM
 from .normalization import BatchNorm, LayerNorm
 from .penalties import L1Penalty, L2Penalty
 from .pooling import AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
+from .positions import LearnedEncoding, RotaryEncoding, SinusoidalEncoding
+from .recurrent import RNN
 from .resampling import AdaptiveAvgPool2D, Upsample, UpsampleBilinear
 from .rms_norm import RMSNorm
 from .shape import Flatten
+from .temporal import TemporalAffine, TemporalSoftmaxLoss
+from .transformer import DecoderLayer, EncoderLayer, FeedForward, NormedResidual, PatchEmbedding
 
 __all__ = [
     "AdaptiveAvgPool2D",
@@ -40,12 +48,17 @@ __all__ = [
     "Conv2D",
     "ConvTranspose2D",
     "Copy",
+    "DecoderLayer",
     "Dropout",
     "Dropout2D",
     "ELU",
+    "Embedding",
+    "EncoderLayer",
     "Exp",
+    "FeedForward",
     "Flatten",
     "GELU",
+    "GRU",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
     "GroupNorm",
@@ -54,9 +67,11 @@ __all__ = [
     "L1Loss",
     "L1Penalty",
     "L2Penalty",
+    "LSTM",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedEncoding",
     "Log",
     "LogSoftmax",
     "LogisticLoss",
@@ -66,21 +81,30 @@ __all__ = [
     "Maximum",
     "Mean",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "Negate",
+    "NormedResidual",
     "Parameter",
+    "PatchEmbedding",
     "Power",
     "RMSNorm",
+    "RNN",
     "ReLU",
     "Reshape",
+    "RotaryEncoding",
     "SVMLoss",
+    "ScaledDotProductAttention",
     "SiLU",
     "Sigmoid",
+    "SinusoidalEncoding",
     "Softmax",
     "SoftmaxLoss",
     "Softplus",
     "Sum",
     "Tanh",
+    "TemporalAffine",
+    "TemporalSoftmaxLoss",
     "Transpose",
     "Upsample",
     "UpsampleBilinear",

@@ -175,6 +175,63 @@ IMAGES = [
     Case(lambda: layers.Dropout2D(0.4, rng=0), normal(2, 7, 3, 5), wrong=((WIDE,),), modes_differ=True),
 ]
 
+
+def indexed(shape: tuple[int, ...], count: int) -> Callable[[np.random.Generator], tuple[np.ndarray]]:
+    return lambda rng: (rng.integers(0, count, shape),)
+
+
+def scored_steps(n: int, steps: int, vocabulary: int) -> Callable[[np.random.Generator], tuple[np.ndarray, ...]]:
+    return lambda rng: (
+        rng.standard_normal((n, steps, vocabulary)),
+        rng.integers(0, vocabulary, (n, steps)),
+        rng.random((n, steps)) < 0.7,
+    )
+
+
+STEPS = np.zeros((2, 3, 9))  # features of a step that no case expects
+BAD_STEPS = ((WIDE,), (STEPS,))
+
+SEQUENCES = [
+    Case(lambda: layers.Embedding(5, 3, rng=0), indexed((4, 6), 5), wrong=((np.full((2, 3), 5),), (np.zeros((2, 3)),))),
+    Case(lambda: layers.SinusoidalEncoding(4), normal(3, 5, 4), wrong=BAD_STEPS),
+    Case(lambda: layers.LearnedEncoding(7, 4, rng=0), normal(3, 5, 4), wrong=(*BAD_STEPS, (np.zeros((2, 8, 4)),))),
+    Case(lambda: layers.RotaryEncoding(4), normal(3, 5, 4), wrong=BAD_STEPS),
+    Case(lambda: layers.TemporalAffine(4, 3, rng=0), normal(3, 5, 4), wrong=BAD_STEPS),
+    *[
+        Case(lambda t=cell, o=options: t(4, 3, rng=0, **o), normal(5, 6, 4), label, wrong=BAD_STEPS)
+        for cell in (layers.RNN, layers.LSTM, layers.GRU)
+        for label, options in {
+            "": {},
+            "states": {"return_state": True},
+            "deep-both-ways": {"num_layers": 2, "bidirectional": True},
+        }.items()
+    ],
+    *[
+        Case(lambda t=cell: t(4, 3, rng=0, return_state=True), pair((5, 6, 4), (5, 3)), "initial-state")
+        for cell in (layers.RNN, layers.GRU)
+    ],
+    Case(
+        lambda: layers.ScaledDotProductAttention(),
+        lambda rng: tuple(rng.standard_normal(shape) for shape in ((3, 5, 4), (3, 7, 4), (3, 7, 2))),
+        wrong=((np.zeros((3, 5, 4)), np.zeros((3, 7, 3)), np.zeros((3, 7, 2))),),
+    ),
+    Case(lambda: layers.MultiHeadAttention(6, 2, rng=0), normal(3, 5, 6), wrong=BAD_STEPS),
+    Case(
+        lambda: layers.MultiHeadAttention(8, 2, causal=True, rotary=True, dropout=0.2, rng=0),
+        normal(3, 5, 8),
+        "causal-rotary-dropout",
+        wrong=BAD_STEPS,
+        modes_differ=True,
+    ),
+    Case(lambda: layers.MultiHeadAttention(6, 3, rng=0), pair((3, 5, 6), (3, 7, 6)), "cross"),
+    Case(lambda: layers.FeedForward(4, 7, rng=0), normal(3, 5, 4), wrong=BAD_STEPS),
+    Case(lambda: layers.NormedResidual(layers.FeedForward(4, 7, rng=0), 4), normal(3, 5, 4), wrong=BAD_STEPS),
+    Case(lambda: layers.EncoderLayer(6, 2, rng=0), normal(3, 5, 6), wrong=BAD_STEPS),
+    Case(lambda: layers.EncoderLayer(6, 2, pre_norm=False, rng=0), normal(3, 5, 6), "post-norm", wrong=BAD_STEPS),
+    Case(lambda: layers.DecoderLayer(6, 2, rng=0), pair((3, 5, 6), (3, 7, 6))),
+    Case(lambda: layers.PatchEmbedding(2, 5, 3, rng=0), normal(2, 2, 6, 9), wrong=((np.zeros((2, 2, 7, 9)),),)),
+]
+
 GATES = [
     *[
         Case(make, pair((4, 3), (4, 3)), wrong=((np.zeros((4, 3)), np.zeros((2, 5))),))
@@ -214,6 +271,8 @@ LOSSES = [
     Case(lambda: layers.SoftmaxLoss(ignore_index=1), labelled(5, 3), "ignoring", wrong=BAD_LABELS),
     Case(layers.SVMLoss, labelled(5, 3), wrong=BAD_LABELS),
     Case(layers.LogisticLoss, lambda rng: (rng.standard_normal((5, 3)), rng.integers(0, 2, (5, 3))), wrong=BAD_TARGETS),
+    Case(layers.TemporalSoftmaxLoss, scored_steps(4, 5, 3), wrong=((np.zeros((2, 3, 4)), np.zeros((2, 4), int)),)),
+    Case(lambda: layers.TemporalSoftmaxLoss(mean_over="examples"), scored_steps(4, 5, 3), "examples"),
     Case(layers.MSELoss, pair((5, 3), (5, 3)), wrong=BAD_TARGETS),
     Case(layers.L1Loss, pair((5, 3), (5, 3)), wrong=BAD_TARGETS),
     Case(lambda: layers.HuberLoss(delta=0.5), pair((5, 3), (5, 3)), wrong=BAD_TARGETS),

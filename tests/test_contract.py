@@ -13,9 +13,9 @@ import optim
 from gradcheck import assert_gradients
 from layers import Layer
 
-from .cases import GATES, IMAGES, LAYERS, LOSSES, MODELS, OPTIMIZERS
+from .cases import GATES, IMAGES, LAYERS, LOSSES, MODELS, OPTIMIZERS, SEQUENCES
 
-MAPS = [*LAYERS, *IMAGES, *GATES, *MODELS]
+MAPS = [*LAYERS, *IMAGES, *SEQUENCES, *GATES, *MODELS]
 EVERYTHING = [*MAPS, *LOSSES]
 every_case = pytest.mark.parametrize("case", EVERYTHING, ids=lambda case: case.id)
 every_map = pytest.mark.parametrize("case", MAPS, ids=lambda case: case.id)
@@ -23,7 +23,7 @@ every_batched = pytest.mark.parametrize("case", [c for c in EVERYTHING if c.batc
 
 
 def as_tuple(value):
-    return value if isinstance(value, tuple) else (value,)
+    return value if isinstance(value, tuple) else () if value is None else (value,)
 
 
 def draw_douts(out, seed=1):
