@@ -21,20 +21,27 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
-from layers import SoftmaxLoss
-from models import MLP
+from layers import LSTM, Affine, Conv2D, EncoderLayer, Flatten, MaxPool2D, ReLU, SoftmaxLoss
+from models import MLP, Sequential
 from optim import SGD, Adam
 
 SKLEARN_STEPS = 20  # in one call
 WORKS = {"2-100-3": ((2, 100, 3), 300), "64-128-10": ((64, 128, 10), 64), "784-512-256-10": ((784, 512, 256, 10), 128)}
 
 
-def ours(sizes, opt, x, y):
-    model, loss = MLP(sizes[0], sizes[1:-1], sizes[-1], rng=0), SoftmaxLoss()
-    parameters = model.parameters()
-    optimizer = (
-        Adam(parameters, learning_rate=1e-3) if opt == "adam" else SGD(parameters, learning_rate=1e-3, momentum=0.9)
-    )
+def optimizer_of(parameters, opt):
+    return Adam(parameters, learning_rate=1e-3) if opt == "adam" else SGD(parameters, learning_rate=1e-3, momentum=0.9)
+
+
+def torch_optimizer_of(parameters, opt):
+    import torch
+
+    return torch.optim.Adam(parameters, 1e-3) if opt == "adam" else torch.optim.SGD(parameters, 1e-3, momentum=0.9)
+
+
+def ours(model, opt, x, y):
+    """One step of a classifier."""
+    loss, optimizer = SoftmaxLoss(), optimizer_of(model.parameters(), opt)
 
     def step():
         optimizer.zero_grad()
@@ -45,15 +52,11 @@ def ours(sizes, opt, x, y):
     return step
 
 
-def pytorch(sizes, opt, x, y):
+def pytorch(model, opt, x, y):
+    """One step of a classifier."""
     import torch
 
-    chain = []
-    for fan_in, fan_out in itertools.pairwise(sizes):
-        chain += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
-    model, loss = torch.nn.Sequential(*chain[:-1]), torch.nn.CrossEntropyLoss()
-    parameters = model.parameters()
-    optimizer = torch.optim.Adam(parameters, 1e-3) if opt == "adam" else torch.optim.SGD(parameters, 1e-3, momentum=0.9)
+    loss, optimizer = torch.nn.CrossEntropyLoss(), torch_optimizer_of(model.parameters(), opt)
     x, y = torch.from_numpy(x), torch.from_numpy(y)
 
     def step():
@@ -62,6 +65,77 @@ def pytorch(sizes, opt, x, y):
         optimizer.step()
 
     return step
+
+
+def ours_from(layer, x, dout):
+    """One step of a layer within a net: dout comes from above, dx goes on below."""
+    optimizer = optimizer_of(layer.parameters(), "momentum")
+
+    def step():
+        optimizer.zero_grad()
+        layer.forward(x)
+        layer.backward(dout)
+        optimizer.step()
+
+    return step
+
+
+def pytorch_from(module, x, dout):
+    """One step of a module within a net: dout comes from above, dx goes on below."""
+    import torch
+
+    optimizer = torch_optimizer_of(module.parameters(), "momentum")
+    x, dout = torch.from_numpy(x).requires_grad_(), torch.from_numpy(dout)
+
+    def step():
+        optimizer.zero_grad()
+        x.grad = None
+        out = module(x)
+        (out[0] if isinstance(out, tuple) else out).backward(dout)
+        optimizer.step()
+
+    return step
+
+
+def torch_mlp(sizes):
+    import torch
+
+    chain = []
+    for fan_in, fan_out in itertools.pairwise(sizes):
+        chain += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
+    return torch.nn.Sequential(*chain[:-1])
+
+
+def cnn(rng):
+    """3x32x32: conv 32, pool, conv 64, pool, conv 128, affine; all 3x3 with ReLU; batch 64."""
+    from torch import nn
+
+    x, y = rng.standard_normal((64, 3, 32, 32), dtype=np.float32), rng.integers(0, 10, 64)
+    model, twin = [], []
+    for channels, filters in itertools.pairwise((3, 32, 64, 128)):
+        model += [Conv2D(channels, filters, 3, padding=1, rng=0), ReLU()] + [MaxPool2D(2)] * (filters < 128)
+        twin += [nn.Conv2d(channels, filters, 3, padding=1), nn.ReLU()] + [nn.MaxPool2d(2)] * (filters < 128)
+    model += [Flatten(), Affine(128 * 64, 10, rng=0)]
+    twin += [nn.Flatten(), nn.Linear(128 * 64, 10)]
+    return ours(Sequential(*model), "momentum", x, y), pytorch(nn.Sequential(*twin), "momentum", x, y)
+
+
+def lstm(rng):
+    """T = 64, B = 32, D = 65, H = 256."""
+    from torch import nn
+
+    x, dout = rng.standard_normal((32, 64, 65), dtype=np.float32), rng.standard_normal((32, 64, 256), dtype=np.float32)
+    return ours_from(LSTM(65, 256, rng=0), x, dout), pytorch_from(nn.LSTM(65, 256, batch_first=True), x, dout)
+
+
+def transformer(rng):
+    """A block: B = 32, T = 64, D = 128, 4 heads, pre-norm, feed-forward 4 D, GELU in its tanh form, no dropout."""
+    from torch import nn
+
+    x, dout = (rng.standard_normal((32, 64, 128), dtype=np.float32) for _ in range(2))
+    gelu = nn.GELU(approximate="tanh")
+    twin = nn.TransformerEncoderLayer(128, 4, 512, dropout=0.0, activation=gelu, batch_first=True, norm_first=True)
+    return ours_from(EncoderLayer(128, 4, rng=0), x, dout), pytorch_from(twin, x, dout)
 
 
 def sklearn(sizes, opt, x, y):
@@ -107,7 +181,7 @@ def main():
     print(
         f"numpy {np.__version__}, torch {torch.__version__}, scikit-learn {sk.__version__}; {options.threads} threads\n"
     )
-    print(f"{'work':27}{'ours ms':>9}{'torch ms':>10}{'sklearn ms':>12}{'GEMM ms':>9}  {'ours/torch':18}  ours/sklearn")
+    print(f"{'work':31}{'ours ms':>8}{'torch':>9}{'sklearn':>9}{'GEMM':>9}  {'ours/torch':18}  ours/sklearn")
     with threadpool_limits(options.threads):
         for name, (sizes, batch) in WORKS.items():
             rng = np.random.default_rng(0)
@@ -115,17 +189,28 @@ def main():
             y = rng.integers(0, sizes[-1], batch)
             limit = gemm_seconds(sizes, batch)
             for opt in ("momentum", "adam"):
-                steps = [make(sizes, opt, x, y) for make in (ours, pytorch, sklearn)]
-                repeats = [max(1, int(0.02 / timed(step, 3))) for step in steps]
-                rows = [[timed(step, n) for step, n in zip(steps, repeats)] for _ in range(options.rounds)]
-                rows = [(a, b, c / SKLEARN_STEPS) for a, b, c in rows]
-                times = [statistics.median(column) * 1e3 for column in zip(*rows)]
-                ratios = [statistics.quantiles([row[0] / row[i] for row in rows], n=4) for i in (1, 2)]
-                spread = [f"{q[1]:.2f} ({q[0]:.2f}-{q[2]:.2f})" for q in ratios]
-                print(
-                    f"{name + ' x ' + str(batch) + ' ' + opt:27}{times[0]:9.3f}{times[1]:10.3f}{times[2]:12.3f}"
-                    f"{limit * 1e3:9.3f}  {spread[0]:18}  {spread[1]}"
-                )
+                steps = [
+                    ours(MLP(sizes[0], sizes[1:-1], sizes[-1], rng=0), opt, x, y),
+                    pytorch(torch_mlp(sizes), opt, x, y),
+                    sklearn(sizes, opt, x, y),
+                ]
+                a, b, c, ratio, skratio = compare(steps, options.rounds)
+                work = f"{name} x {batch} {opt}"
+                print(f"{work:31}{a:8.3f}{b:9.3f}{c:9.3f}{limit * 1e3:9.3f}  {ratio:18}  {skratio}")
+        for make in (cnn, lstm, transformer):
+            a, b, ratio = compare(make(np.random.default_rng(0)), options.rounds)
+            print(f"{make.__name__:31}{a:8.2f}{b:9.2f}{'-':>9}{'-':>9}  {ratio}")
+
+
+def compare(steps, rounds):
+    """Median milliseconds of each step, and the paired ratios of the first to each other, as text."""
+    per_call = [1, 1, SKLEARN_STEPS]
+    repeats = [max(1, int(0.02 / timed(step, 3))) for step in steps]
+    rows = [[timed(step, n) / k for step, n, k in zip(steps, repeats, per_call)] for _ in range(rounds)]
+    ratios = [statistics.quantiles([row[0] / row[i] for row in rows], n=4) for i in range(1, len(steps))]
+    return *(statistics.median(column) * 1e3 for column in zip(*rows)), *(
+        f"{q[1]:.2f} ({q[0]:.2f}-{q[2]:.2f})" for q in ratios
+    )
 
 
 if __name__ == "__main__":
