@@ -26,6 +26,7 @@ from models import MLP, Sequential
 from optim import SGD, Adam
 
 SKLEARN_STEPS = 20  # in one call
+TINY = np.float32(1e-6)  # scale of a dout that stays the same: many steps in its direction leave the weights finite
 WORKS = {"2-100-3": ((2, 100, 3), 300), "64-128-10": ((64, 128, 10), 64), "784-512-256-10": ((784, 512, 256, 10), 128)}
 
 
@@ -124,8 +125,10 @@ def lstm(rng):
     """T = 64, B = 32, D = 65, H = 256."""
     from torch import nn
 
-    x, dout = rng.standard_normal((32, 64, 65), dtype=np.float32), rng.standard_normal((32, 64, 256), dtype=np.float32)
-    return ours_from(LSTM(65, 256, rng=0), x, dout), pytorch_from(nn.LSTM(65, 256, batch_first=True), x, dout)
+    x, dout = (rng.standard_normal((32, 64, width), dtype=np.float32) for width in (65, 256))
+    return ours_from(LSTM(65, 256, rng=0), x, TINY * dout), pytorch_from(
+        nn.LSTM(65, 256, batch_first=True), x, TINY * dout
+    )
 
 
 def transformer(rng):
@@ -135,7 +138,7 @@ def transformer(rng):
     x, dout = (rng.standard_normal((32, 64, 128), dtype=np.float32) for _ in range(2))
     gelu = nn.GELU(approximate="tanh")
     twin = nn.TransformerEncoderLayer(128, 4, 512, dropout=0.0, activation=gelu, batch_first=True, norm_first=True)
-    return ours_from(EncoderLayer(128, 4, rng=0), x, dout), pytorch_from(twin, x, dout)
+    return ours_from(EncoderLayer(128, 4, rng=0), x, TINY * dout), pytorch_from(twin, x, TINY * dout)
 
 
 def sklearn(sizes, opt, x, y):
