@@ -5,6 +5,7 @@ from .graph import Graph, Input
 from .linear import LinearRegression, LinearSVM, SoftmaxClassifier
 from .metrics import accuracy, r2
 from .mlp import MLP
+from .sequence import RecurrentLM, TransformerLM, generate
 from .solver import Diverged, Solver
 from .summary import summary
 
@@ -16,11 +17,14 @@ __all__ = [
     "LinearRegression",
     "LinearSVM",
     "MLP",
+    "RecurrentLM",
     "Residual",
     "Sequential",
     "SoftmaxClassifier",
     "Solver",
+    "TransformerLM",
     "accuracy",
+    "generate",
     "predict",
     "r2",
     "summary",

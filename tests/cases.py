@@ -319,6 +319,13 @@ def graph_layer() -> Any:
     return models.Graph(layers.Affine(3, 3, rng=0)(x) * x / 2 + x).as_layer()
 
 
+MODELS += [
+    *[
+        Case(lambda c=cell: models.RecurrentLM(5, embed_dim=3, hidden_size=4, cell=c, rng=0), indexed((3, 6), 5), cell)
+        for cell in ("rnn", "lstm", "gru")
+    ],
+    Case(lambda: models.TransformerLM(5, max_len=6, embed_dim=4, num_heads=2, rng=0), indexed((3, 6), 5)),
+]
 MODELS.append(Case(graph_layer, normal(6, 3), wrong=((WIDE,),)))
 
 OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
