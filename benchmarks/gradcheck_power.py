@@ -46,26 +46,29 @@ def ours(case, inputs):
     return check_layer(case.make(), *inputs).verdict in ("fail", "contract", "error", "kink")
 
 
+class Numpy(torch.autograd.Function):
+    """A subject's forward and backward, called by PyTorch."""
+
+    @staticmethod
+    def forward(ctx, subject, *tensors):
+        ctx.run = subject.run([t.detach().numpy().copy() for t in tensors])
+        ctx.takes_dout = subject.takes_dout
+        outs = tuple(torch.as_tensor(np.array(out)) for out in ctx.run.outs)
+        return outs if len(outs) > 1 else outs[0]
+
+    @staticmethod
+    def backward(ctx, *douts):
+        gradients = ctx.run.backward([d.numpy()[()] for d in douts] if ctx.takes_dout else [])
+        scale = 1 if ctx.takes_dout else douts[0]
+        return None, *(None if g is None else torch.as_tensor(np.array(g)) * scale for g in gradients)
+
+
 def through_torch(fast):
     def accuses(case, inputs):
         subject = LayerObject(case.make(), inputs, None)
-
-        class Numpy(torch.autograd.Function):
-            @staticmethod
-            def forward(ctx, *tensors):
-                ctx.run = subject.run([t.detach().numpy().copy() for t in tensors])
-                outs = tuple(torch.as_tensor(np.array(out)) for out in ctx.run.outs)
-                return outs if len(outs) > 1 else outs[0]
-
-            @staticmethod
-            def backward(ctx, *douts):
-                gradients = ctx.run.backward([d.numpy()[()] for d in douts] if subject.takes_dout else [])
-                scale = 1 if subject.takes_dout else douts[0]
-                return tuple(None if g is None else torch.as_tensor(np.array(g)) * scale for g in gradients)
-
         tensors = [torch.tensor(x, requires_grad=True) for x in subject.arrays]
         try:
-            return not torch.autograd.gradcheck(Numpy.apply, tensors, fast_mode=fast)
+            return not torch.autograd.gradcheck(lambda *ts: Numpy.apply(subject, *ts), tensors, fast_mode=fast)
         except Exception:
             return True
 

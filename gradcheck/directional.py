@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import kinks
-from .numeric import EPS, Estimate, size_of, sweep
+from .numeric import EPS, Estimate, fit, size_of, sweep
 
 CLEAN = 1e-8  # a gap below this share of the gradient's norm is no mistake
 CLEAR = 10  # a mistake is a gap of more than this many estimated errors
@@ -32,6 +32,7 @@ class Line:
         self.h = self.precision ** (1 / 3) * self.scale  # where truncation and rounding meet, if all is of size 1
         products = [np.linalg.norm(np.asarray(out, np.float64) * dout) for out, dout in zip(outs, self._douts)]
         self.rounding = self.precision * float(np.linalg.norm(products))
+        self.quantum = 64 * float(np.finfo(np.float32).eps * np.linalg.norm(products))
 
     def outputs(self, step: np.ndarray) -> Any:
         """Forward at x + step."""
@@ -44,7 +45,7 @@ class Line:
 
     def rise(self, to: np.ndarray, start: np.ndarray | None = None) -> float:
         """The loss at x + to less the loss at x + start, or at x."""
-        before = self._outs if start is None else self.outputs(start)
+        before = self._outs if start is None else [np.array(out) for out in self.outputs(start)]  # may be a buffer
         after = self.outputs(to)
         with np.errstate(all="ignore"):
             return sum(
@@ -57,19 +58,22 @@ class Line:
 
     def sweep(self, u: np.ndarray, scale: float | None = None) -> Estimate:
         """The slope with an estimate of its error: 36 forwards, at steps of up to a thirtieth of `scale`."""
-        return sweep(lambda h: self.rise(h * u, -h * u), rounding=self.rounding, scale=scale or self.scale)
+        return sweep(
+            lambda h: self.rise(h * u, -h * u), rounding=self.rounding, scale=scale or self.scale, quantum=self.quantum
+        )
 
     def best_sweep(self, u: np.ndarray, size: float, norm: float) -> Estimate:
-        """The slope by a sweep and, where that is too uncertain beside `norm`, by longer and by shorter steps.
+        """The slope by a sweep and, where that is too uncertain beside `norm`, by shorter and by longer steps.
 
-        Longer ones rise above the rounding of float32; those of an x of `size` near 0 meet no kink that is as near.
+        Those of an x of `size` near 0 meet no kink that is as near; long ones rise above the rounding of float32.
         """
         best = self.sweep(u)
-        scales = [10 * self.scale] if best.noise > 1e-10 * norm * self.scale else []
-        scales += [size] if 0 < size < 1e-2 else []
-        for scale in scales:
-            if not resolved(best, norm):
-                best = min(best, self.sweep(u, scale), key=lambda found: found.error)
+        if 0 < size < 1e-2 and not resolved(best, norm):
+            best = min(best, self.sweep(u, size), key=lambda found: found.error)
+        noisy = self.precision > EPS or best.noise > 1e3 * self.rounding
+        if noisy and not resolved(best, norm / 100):
+            long = fit(lambda h: self.rise(h * u, -h * u), rounding=self.rounding, scale=self.scale)
+            best = min(best, long, key=lambda found: found.error)
         return best
 
     def is_bent(self, u: np.ndarray, noise: float) -> bool:

@@ -206,6 +206,7 @@ class _Examination:
                 later = self.forward(subject.arrays)
                 arrays = [np.asarray(0.999 * x) for x in subject.arrays]
                 after = self.forward(arrays)
+                found += contract.check_outputs(run, self.outs)
                 found += contract.check_isolation(subject, later, self.douts, first, floor)
                 self.next_point = self._point_of(arrays, after)
             if subject.takes_dout:
@@ -213,7 +214,7 @@ class _Examination:
         except Exception as error:
             raise _Stopped(describe("a second call", error, subject.functions)) from error
         if not found and not self.report.findings:
-            found += contract.check_buffers(subject, self.raw, first, run, self.outs)
+            found += contract.check_buffers(subject, self.raw, first)
         self.report.findings += found
 
     def _fresh_gradients(self, arrays: Sequence[np.ndarray], douts: list[Any]) -> list[Any]:

@@ -162,7 +162,7 @@ class Judge:
         h = min(line.h / line.scale for line in lines)
         ends = [[np.asarray(x + s * h * u) for x, u in zip(point.arrays, us)] for s in (1, -1)]
         try:
-            up, down = (self.forward(end).outs for end in ends)
+            up, down = ([np.array(out) for out in self.forward(end).outs] for end in ends)
         except (ValueError, ArithmeticError):
             return None
         rises = [float((d * np.subtract(a, b)).sum()) for d, a, b in zip(self.douts, up, down) if d is not None]

@@ -45,7 +45,7 @@ def locate(
     """Compare entry by entry; a gradient is accused only if one entry is shown to be wrong."""
     flat = gradient.ravel()
     rounding = 16 * precision * float(np.abs(flat).max())
-    h = min(estimate.h, 3 * line.h)
+    h = min(estimate.h, 3 * line.h) if estimate.noise < 1e3 * line.rounding else estimate.h
     every = flat.size <= ALL
     indices = range(flat.size) if every else _suspects(line, flat, h, rng)
     entries = [_entry(line, i, float(flat[i]), h, estimate.noise, rounding) for i in indices]

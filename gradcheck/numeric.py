@@ -164,7 +164,9 @@ class Estimate(NamedTuple):
     noise: float  # what rounding does to one value of the function; over h, what it does to a slope
 
 
-def sweep(difference: Callable[[float], float], *, rounding: float, scale: float = 1.0) -> Estimate:
+def sweep(
+    difference: Callable[[float], float], *, rounding: float, scale: float = 1.0, quantum: float = 0.0
+) -> Estimate:
     r"""The slope on which the differences of many steps agree.
 
     ``difference(h)`` is f(h) - f(-h). Of two central differences, h and :math:`h' = h / \sqrt{10}`, Richardson's
@@ -175,7 +177,10 @@ def sweep(difference: Callable[[float], float], *, rounding: float, scale: float
     """
     steps = scale * 10.0 ** -np.arange(1.5, 10.25, 0.5)
     with np.errstate(all="ignore"):
-        slopes = np.array([difference(h) / (2 * h) for h in steps.tolist()])
+        rises = np.array([difference(h) for h in steps.tolist()])
+        slopes = rises / (2 * steps)
+        if not rises[-4:].any() and np.abs(rises).min(initial=np.inf, where=rises != 0) < quantum:
+            return Estimate(0.0, np.inf, float(steps[0]), quantum)
         scatter = np.abs(np.diff(slopes[-4:])) * steps[-3:]
         noise = max(rounding, float(scatter.max(initial=0.0, where=np.isfinite(scatter))))
         better = (10 * slopes[1:] - slopes[:-1]) / 9
@@ -187,6 +192,30 @@ def sweep(difference: Callable[[float], float], *, rounding: float, scale: float
     errors[np.triu(misfits).any(axis=1)] = np.inf
     best = int(errors.argmin())
     return Estimate(float(values[best]), float(errors[best]), float(steps[best + 2]), noise)
+
+
+def fit(difference: Callable[[float], float], *, rounding: float, scale: float = 1.0) -> Estimate:
+    r"""The slope of a function that is smooth but noisy, such as one computed in float32, from long steps.
+
+    Central differences are :math:`f' + a h^2 + b h^4 + c h^6 + \ldots`; that series is fitted to many of them, weighted
+    by h as their noise is one over h. The error is what the last term changes, and what the residuals allow. Of many
+    ranges of steps, the first from 0.6 to 0.002 times `scale` and the others shorter, the one of least error counts.
+    """
+    steps = scale * np.geomspace(0.6, 0.002, 24)
+    with np.errstate(all="ignore"):
+        slopes = np.array([difference(h) / (2 * h) for h in steps.tolist()])
+    best = Estimate(np.nan, np.inf, float(steps[-1]), 0.0)
+    for start in range(17):
+        h, rows = steps[start:], slopes[start:]
+        if np.isfinite(rows).all():
+            design = (h[:, None] / h[0]) ** np.array([0, 2, 4, 6]) * h[:, None]
+            short, *_ = np.linalg.lstsq(design[:, :3], rows * h, rcond=None)
+            full, *_ = np.linalg.lstsq(design, rows * h, rcond=None)
+            noise = max(rounding, float(np.linalg.norm(design @ full - rows * h)) / (len(h) - 4) ** 0.5)
+            allowed = noise * float(np.linalg.inv(design.T @ design)[0, 0]) ** 0.5
+            error = abs(float(full[0] - short[0])) + allowed
+            best = min(best, Estimate(float(full[0]), error, float(h[-1]), noise), key=lambda found: found.error)
+    return best
 
 
 def size_of(x: np.ndarray) -> float:

@@ -1,0 +1,242 @@
+"""Faults that have a name: of shape, of order, of state, of kinks, and of code that does not run."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gradcheck import check, merge
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def causes(report):
+    return {argument.name: argument.cause for argument in report.arguments if argument.cause}
+
+
+def affine_forward(x, w, b):
+    return x.reshape(len(x), -1) @ w + b, (x, w)
+
+
+def affine_backward(dout, cache):
+    x, w = cache
+    return (dout @ w.T).reshape(x.shape), x.reshape(len(x), -1).T @ dout, dout.sum(axis=0)
+
+
+AFFINE = draw(5, 2, 3), draw(6, 4, seed=1), draw(4, seed=2)
+SHAPES = {
+    "shape-keepdims": ("b", lambda dx, dw, db, d: (dx, dw, db[None])),
+    "shape-not-summed": ("b", lambda dx, dw, db, d: (dx, dw, d)),
+    "shape-not-restored": ("x", lambda dx, dw, db, d: (dx.reshape(5, 6), dw, db)),
+    "shape-transposed": ("w", lambda dx, dw, db, d: (dx, dw.T, db)),
+    "shape-cropped": ("x", lambda dx, dw, db, d: (dx[:, :-1], dw, db)),
+    "missing-gradient": ("w", lambda dx, dw, db, d: (dx, None, db)),
+    "wrong-dtype": ("x", lambda dx, dw, db, d: ((10 * dx).astype(int), dw, db)),
+    "non-finite": ("w", lambda dx, dw, db, d: (dx, dw * np.inf, db)),
+}
+
+
+@pytest.mark.parametrize("cause", SHAPES)
+def test_a_wrong_form_is_named_with_its_argument(cause):
+    name, change = SHAPES[cause]
+    report = check(affine_forward, lambda d, c: change(*affine_backward(d, c), d), *AFFINE)
+    assert report.verdict == "fail"
+    assert causes(report) == {name: cause}
+    assert report.cause == cause
+
+
+def test_a_lost_axis_of_size_1_is_named():
+    report = check(lambda x: (3 * x, None), lambda d, c: 3 * d.squeeze(), draw(4, 1, 3))
+    assert causes(report) == {"x": "shape-squeezed"}
+    assert "its values are right" in str(report)
+
+
+def test_a_wrong_shape_with_wrong_values_is_said_to_be_both():
+    report = check(affine_forward, lambda d, c: (*affine_backward(d, c)[:2], 2 * d.sum(axis=0)[None]), *AFFINE)
+    assert "its values, reshaped, are wrong too" in str(report)
+
+
+@pytest.mark.parametrize("shapes", [((4, 3), (4, 3)), ((4, 3), (3, 5))])
+def test_swapped_gradients_are_named(shapes):
+    def forward(x, w):
+        return (np.sin(x) * w if x.shape == w.shape else np.sin(x) @ w), (x, w)
+
+    def backward(dout, cache):
+        x, w = cache
+        if x.shape == w.shape:
+            return dout * np.sin(x), dout * w * np.cos(x)
+        return np.sin(x).T @ dout, dout @ w.T * np.cos(x)
+
+    report = check(forward, backward, draw(*shapes[0]), draw(*shapes[1], seed=1))
+    assert causes(report) == {"x": "swapped-gradients", "w": "swapped-gradients"}
+
+
+# --- state
+
+
+def square(x):
+    return x**2, x
+
+
+def test_a_gradient_in_memory_of_dout_or_the_cache_is_a_note_beside_a_pass():
+    report = check(lambda x: (x + 1, None), lambda d, c: d, draw(3))
+    assert report
+    assert report.notes == ["the gradient of x shares memory with dout"]
+    report = check(
+        lambda x: (np.sum(x**2), 2 * x), lambda d, dx: np.multiply(dx, d, out=None) if d != 1 else dx, draw(3)
+    )
+    assert report
+    report = check(lambda x: (3 * x, np.ones(3)), lambda d, ones: ones[:2] if d is None else 3 * d * ones, draw(3))
+    assert not report.notes
+
+
+def test_a_buffer_that_the_next_call_overwrites_is_an_alias():
+    buffer = np.empty(4)
+
+    def backward(dout, x):
+        np.multiply(2 * x, dout, out=buffer)
+        return buffer
+
+    report = check(square, backward, draw(4))
+    assert (report.verdict, report.cause) == ("contract", "aliases")
+
+
+def test_an_output_that_the_next_forward_overwrites_is_an_alias():
+    buffer = np.empty(4)
+
+    def forward(x):
+        np.multiply(x, x, out=buffer)
+        return buffer, x
+
+    report = check(forward, lambda d, x: 2 * x * d, draw(4))
+    assert (report.verdict, report.cause) == ("contract", "aliases")
+
+
+def test_a_cache_that_only_the_first_forward_fills_is_stale():
+    kept = {}
+
+    def forward(x):
+        kept.setdefault("x", x)
+        return x**2, None
+
+    report = check(forward, lambda d, c: 2 * kept["x"] * d, draw(4))
+    assert (report.verdict, report.cause) == ("contract", "stale-cache")
+
+
+def test_the_array_in_the_cache_that_backward_changes_is_named():
+    def backward(dout, cache):
+        cache["inner"][0][...] *= dout
+        return 2 * cache["inner"][0]
+
+    report = check(lambda x: (x**2, {"inner": [x.copy()], "x": x}), backward, draw(4))
+    assert (report.verdict, report.cause) == ("contract", "mutates-cache")
+    assert "['inner'][0]" in str(report)
+
+
+def test_a_settings_dict_that_forward_fills_is_no_fault():
+    def forward(x, bn_param):
+        bn_param["running_mean"] = bn_param.get("running_mean", 0) + x.mean()
+        return x * 2, bn_param
+
+    assert check(forward, lambda d, c: 2 * d, draw(4), {"mode": "train"})
+
+
+def test_the_line_that_writes_into_an_argument_is_given():
+    def backward(dout, x):
+        dout[x < 0] = 0
+        return dout
+
+    report = check(lambda x: (np.maximum(x, 0), x), backward, draw(4, 3))
+    assert (report.verdict, report.cause) == ("contract", "mutates-dout")
+    assert report.line == backward.__code__.co_firstlineno + 1
+
+
+def test_a_term_without_dout_is_told_from_a_gradient_that_is_not_linear():
+    assert check(square, lambda d, x: 2 * x * d + 0.1, draw(4)).cause == "ignores-dout"
+    assert check(square, lambda d, x: 2 * x * d**2, draw(4)).cause == "nonlinear-in-dout"
+
+
+# --- code that does not run
+
+
+def test_a_wrong_number_of_arguments_is_reported_at_the_definition():
+    def backward(dout):
+        return dout
+
+    report = check(square, backward, draw(3))
+    assert (report.verdict, report.cause, report.line) == ("error", "raises", backward.__code__.co_firstlineno)
+
+
+def test_a_crop_that_is_empty_without_padding_is_named():
+    def backward(dout, cache):
+        pad, dx = 0, np.zeros((4, 3))
+        dx[...] = dout[pad:-pad]
+        return dx
+
+    report = check(square, backward, draw(4, 3))
+    assert (report.verdict, report.cause) == ("error", "shape-cropped")
+
+
+@pytest.mark.parametrize("cache", [(1, 2, 3), None, {"y": 1}])
+def test_a_cache_that_does_not_unpack_is_named(cache):
+    def backward(dout, cache):
+        if isinstance(cache, dict):
+            return dout * cache["x"]
+        x, w = cache
+        return dout * x * w
+
+    report = check(lambda x: (x, cache), backward, draw(3))
+    assert (report.verdict, report.cause) == ("error", "wrong-cache")
+    assert report.line > backward.__code__.co_firstlineno
+
+
+def test_the_line_is_that_of_the_code_under_test_and_not_of_numpy():
+    def backward(dout, x):
+        d = 2 * dout
+        return np.linalg.inv(d) * x
+
+    assert check(square, backward, draw(2, 3)).line == backward.__code__.co_firstlineno + 2
+
+
+# --- the report
+
+
+def test_what_wrong_entries_have_in_common_is_said():
+    x = draw(4, 6)
+    report = check(lambda x: (np.where(x < 0, 0.1 * x, x), x), lambda d, x: d * (x > 0), x)
+    assert f"{(x < 0).sum()} of 24 entries compared are wrong, where x < 0" in str(report)
+
+    def last_row_only(dout, x):
+        dx = 2 * x * dout
+        dx[:-1] = 0
+        return dx
+
+    assert "wrong, at [:-1, :]" in str(check(square, last_row_only, x))
+
+
+def test_settings_are_merged_into_one_report_that_tells_where_it_fails():
+    def report(pad):
+        return check(square, lambda d, x: (2 + pad) * x * d, draw(3), rng=pad)
+
+    merged = merge("square", {f"pad {pad}": report(pad) for pad in (0, 1, 2)})
+    assert merged.verdict == "fail"
+    assert (merged.tried, merged.failed) == (["pad 0", "pad 1", "pad 2"], ["pad 1", "pad 2"])
+    assert "wrong at pad 1 | pad 2" in str(merged)
+    assert "right at pad 0" in str(merged)
+    assert merge("square", {"pad 0": report(0)})
+
+
+def test_a_report_is_plain_data_without_nan():
+    report = check(square, lambda d, x: d * np.array([np.nan, 1.0, 1.0]), draw(3))
+    data = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    assert data["verdict"] == "fail"
+    assert data["arguments"][0]["name"] == "x"
+    assert data["cause"] == "non-finite"
+
+
+def test_colour_is_only_added_when_asked_for():
+    report = check(square, lambda d, x: 2 * x * d, draw(3))
+    assert "\033" not in str(report)
+    assert "\033[32mpass" in report.format(colour=True)
