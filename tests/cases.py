@@ -324,6 +324,24 @@ MODELS += [
         Case(lambda c=cell: models.RecurrentLM(5, embed_dim=3, hidden_size=4, cell=c, rng=0), indexed((3, 6), 5), cell)
         for cell in ("rnn", "lstm", "gru")
     ],
+    Case(
+        lambda: models.VisionTransformer((2, 4, 6), 3, patch_size=2, embed_dim=4, num_heads=2, num_layers=1, rng=0),
+        normal(3, 2, 4, 6),
+        wrong=((SQUARE,),),
+    ),
+    Case(
+        lambda: models.EncoderDecoder(5, 7, max_len=6, embed_dim=4, num_heads=2, rng=0),
+        lambda rng: (rng.integers(0, 5, (3, 6)), rng.integers(0, 7, (3, 4))),
+    ),
+    *[
+        Case(
+            lambda c=cell: models.CaptioningRNN(6, in_features=4, embed_dim=3, hidden_size=5, cell=c, rng=0),
+            lambda rng: (rng.standard_normal((3, 4)), rng.integers(0, 6, (3, 5))),
+            cell,
+            wrong=((WIDE, np.zeros((2, 3), int)),),
+        )
+        for cell in ("rnn", "lstm")
+    ],
     Case(lambda: models.TransformerLM(5, max_len=6, embed_dim=4, num_heads=2, rng=0), indexed((3, 6), 5)),
 ]
 MODELS.append(Case(graph_layer, normal(6, 3), wrong=((WIDE,),)))
