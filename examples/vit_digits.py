@@ -14,7 +14,7 @@ from layers import SoftmaxLoss
 from models import Solver, VisionTransformer
 from optim import AdamW, CosineDecay, Warmup
 
-EPOCHS, BATCH = 60, 32
+EPOCHS, BATCH = 120, 32
 
 
 def main():
@@ -24,7 +24,7 @@ def main():
 
     train, val, test = scale(*split(load("digits"), seed=options.seed), how="minmax")
     images = [part.X.reshape(-1, 1, 8, 8) for part in (train, val, test)]
-    model = VisionTransformer((1, 8, 8), 10, patch_size=2, embed_dim=64, num_layers=2, dropout=0.1, rng=options.seed)
+    model = VisionTransformer((1, 8, 8), 10, patch_size=2, embed_dim=64, num_layers=3, dropout=0.2, rng=options.seed)
     steps = EPOCHS * -(-len(train) // BATCH)
     solver = Solver(
         model,
