@@ -86,6 +86,7 @@ class GRU(Recurrent):
         r, u, n = blocks(gates, 3)
         dr, du, dn = blocks(dz, 3)
         ru, dru = gates[:, :, : 2 * H], dz[:, :, : 2 * H]
+        WhT = np.ascontiguousarray(Wh.value.T)  # once: the product of a few rows with a transposed view is half as fast
         dh = dstate[0]
         for t in reversed(range(T)):
             dh = dh + dout[t]  # h_t goes to the output and to the next step: gradients add
@@ -97,7 +98,7 @@ class GRU(Recurrent):
                 dz[t, pad[t]] = 0
             dproduct[t, :, : 2 * H] = dru[t]
             np.multiply(dn[t], r[t], out=dproduct[t, :, 2 * H :])
-            dprevious = dproduct[t] @ Wh.value.T
+            dprevious = dproduct[t] @ WhT
             dprevious += dh * u[t]
             if pad is not None:
                 dprevious[pad[t]] = dh[pad[t]]

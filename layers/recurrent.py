@@ -271,11 +271,12 @@ class RNN(Recurrent):
     def _scan_backward(self, dout, dstate, pad, cache, suffix):
         Wh, h = getattr(self, f"Wh{suffix}"), cache
         dz = np.empty_like(h[1:])
+        WhT = np.ascontiguousarray(Wh.value.T)  # once: the product of a few rows with a transposed view is half as fast
         dh = dstate[0]
         for t in reversed(range(len(dz))):
             dh = dh + dout[t]  # h_t goes to the output and to the next step: gradients add
             dz[t] = dh * (1 - h[t + 1] * h[t + 1])
-            dprevious = dz[t] @ Wh.value.T
+            dprevious = dz[t] @ WhT
             if pad is not None:
                 dz[t, pad[t]] = 0
                 dprevious[pad[t]] = dh[pad[t]]
