@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
 from gradcheck import check_layer
 from gradcheck.objects import LayerObject
-from tests.cases import GATES, IMAGES, LAYERS, LOSSES
+from tests.cases import GATES, IMAGES, LAYERS, LOSSES, SEQUENCES
 
 CHANGES = [(1e-6, 0.0), (1e-3, 0.0), (1.0, 0.0), (30.0, 0.0), (1e3, 0.0), (1.0, 1000.0)]
 ACCUSED = {"fail", "contract", "kink", "error", "not_implemented"}
@@ -64,7 +64,7 @@ def main():
     options = parser.parse_args()
     draws = 200 if options.quick else options.draws
     warnings.simplefilter("ignore")
-    cases = [*LAYERS, *IMAGES, *GATES, *LOSSES]
+    cases = [*LAYERS, *IMAGES, *SEQUENCES, *GATES, *LOSSES]
     seen = {change: collections.Counter() for change in CHANGES}
     digits = collections.defaultdict(list)
     for i, (case, change) in zip(range(draws), itertools.cycle(itertools.product(cases, CHANGES))):

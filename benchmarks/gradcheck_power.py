@@ -9,7 +9,7 @@ differences of every entry with h = 1e-5 and a relative error above 1e-4. A chec
 is not run there. What ours lets pass is compared with the original over many draws, to see whether it is wrong at all.
 
     pip install '.[bench]'
-    python benchmarks/gradcheck_power.py [--per-layer 5] [--quick] [--survivors]
+    python benchmarks/gradcheck_power.py [--per-layer 4] [--quick] [--survivors]
 """
 
 import argparse
@@ -17,6 +17,7 @@ import collections
 import pathlib
 import random
 import sys
+import time
 import warnings
 
 import numpy as np
@@ -27,7 +28,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from benchmarks.mutants import functions_of_backward, mutants_of, remember_caches
 from gradcheck import check_layer
 from gradcheck.objects import LayerObject
-from tests.cases import GATES, IMAGES, LAYERS, LOSSES
+from tests.cases import GATES, IMAGES, LAYERS, LOSSES, SEQUENCES
 
 SIZES = (1, 3, 9, 27)  # times the batch of the registry
 ENTRIES = {"torch slow": 300, "course": 1500}  # inputs, and for the Jacobian outputs, beyond which one is not run
@@ -144,7 +145,7 @@ def largest_difference(case, mutant, draws=30):
     return worst
 
 
-CASES = [*LAYERS, *IMAGES, *GATES, *LOSSES]
+CASES = [*LAYERS, *IMAGES, *SEQUENCES, *GATES, *LOSSES]
 
 
 def by_turns(mutants, draw):
@@ -170,7 +171,7 @@ def runs(case, mutant):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--per-layer", type=int, default=5, help="mutants of each registered layer, drawn at random")
+    parser.add_argument("--per-layer", type=int, default=4, help="mutants of each registered layer, drawn at random")
     parser.add_argument("--quick", action="store_true", help="one mutant a layer, two sizes")
     parser.add_argument("--survivors", action="store_true", help="list each that ours lets pass")
     options = parser.parse_args()
@@ -179,7 +180,7 @@ def main():
     np.seterr(all="ignore")
     draw = random.Random(0)
     remember_caches(CASES)
-    found, ran, kinds = collections.Counter(), collections.Counter(), collections.Counter()
+    found, ran, spent, kinds = (collections.Counter() for _ in range(4))
     survivors, total = {}, 0
     for case in CASES:
         every = [m for function in functions_of_backward(case) for m in mutants_of(function)]
@@ -193,8 +194,10 @@ def main():
                 found["correct", name, size] += CHECKERS[name](case, inputs)
             for mutant in chosen:
                 for name in able:
+                    started = time.perf_counter()
                     with mutant.active():
                         accused = CHECKERS[name](case, inputs)
+                    spent[name, size] += time.perf_counter() - started
                     ran[name, size] += 1
                     found[name, size] += accused
                     if name == "ours" and not accused:
@@ -202,7 +205,7 @@ def main():
         kinds.update(mutant.kind for mutant in chosen)
     differences = {mutant: largest_difference(case, mutant) for mutant, case in survivors.items()}
     equivalent = {mutant for mutant, difference in differences.items() if difference < 1e-12}
-    print_table(found, ran, sizes, len(equivalent))
+    print_table(found, ran, spent, sizes)
     print(
         f"\n{total} mutants of {len(CASES)} registered layers: " + ", ".join(f"{k} {n}" for k, n in kinds.most_common())
     )
@@ -212,11 +215,14 @@ def main():
             print(f"  {case.id}: {mutant}: largest difference {differences[mutant]:.1e}")
 
 
-def print_table(found, ran, sizes, equivalent):
+def print_table(found, ran, spent, sizes):
     print(f"{'found of those run, batch':28}" + "".join(f"{'x ' + str(size):>14}" for size in sizes))
     for name in CHECKERS:
         cells = [f"{found[name, size]} of {ran[name, size]}" if ran[name, size] else "-" for size in sizes]
         print(f"{name:28}" + "".join(f"{cell:>14}" for cell in cells))
+    for name in CHECKERS:
+        cells = [f"{1e3 * spent[name, s] / ran[name, s]:.0f} ms" if ran[name, s] else "-" for s in sizes]
+        print(f"{'mean time: ' + name:28}" + "".join(f"{cell:>14}" for cell in cells))
     for name in CHECKERS:
         cells = [f"{found['correct', name, s]} of {ran['correct', name, s]}" for s in sizes]
         print(f"{'accused though correct: ' + name:36}" + "  ".join(cells))

@@ -67,7 +67,7 @@ def _check_other_mode(
         if all(map(same, outs, map(np.array, forward(subject.arrays).outs))):
             return
         other = Report(subject.title)
-        _Examination(subject, forward, rng, other, options).run()
+        _Examination(subject, forward, rng, other, options).run(brief=True)
     except _Stopped as stopped:
         finding = stopped.finding
         report.findings.append(finding._replace(text=f"in {name} mode: {finding.text}"))
@@ -105,7 +105,7 @@ class _Examination:
         self.write: Any = None  # file and line of the first write into what was read-only
         self.next_point: Point | None = None
 
-    def run(self) -> None:
+    def run(self, *, brief: bool = False) -> None:
         self._first_pass()
         finding = contract.check_count(self.subject, self.gradients)
         if finding:
@@ -122,11 +122,14 @@ class _Examination:
             self.options.directions,
         )
         judge.selftest = self.options.selftest
+        if brief:
+            judge.own_directions = 0
+        judge.rounding = lambda: contract.rounding_of(
+            self.subject, self._fresh_gradients, self.douts, self.gradients, self.rng
+        )
         if self.options.against is not None:
             judge.references = self._ask_the_engine()
-        results = [judge.argument(k) for k in range(len(self.subject.names))]
-        judge.name_swaps(results)
-        self.report.arguments += results
+        self.report.arguments += judge.arguments()
         if self.next_point is not None and judge.references is None and self.report.verdict == "pass":
             finding = judge.elsewhere(self.next_point)
             self.report.findings += [finding] if finding else []

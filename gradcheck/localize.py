@@ -13,7 +13,7 @@ from .numeric import EPS, Estimate
 from .report import ArgumentResult, Worst
 from .where import where
 
-ALL = 2048  # arrays up to this size are compared entry by entry
+ALL = 600  # arrays up to this size are compared entry by entry
 SAMPLE = 120  # entries of a larger one that are drawn at random, beside those found by bisection
 DESCENTS = 8
 

@@ -20,6 +20,11 @@ class Worst:
     numeric: float
 
     @property
+    def gap(self) -> float:
+        """How far off the returned value is."""
+        return abs(self.analytic - self.numeric)
+
+    @property
     def ratio(self) -> float | None:
         """The returned value over the true one; None where the true one is 0."""
         return self.analytic / self.numeric if self.numeric else None
