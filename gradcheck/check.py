@@ -37,11 +37,12 @@ def check(
     ----------
     forward : callable
         ``forward(*inputs) -> (out, cache)``; with several outputs ``(out1, out2, cache)``. Or, for a backward that
-        needs no cache, ``forward(*inputs) -> out``.
+        needs no cache, ``forward(*inputs) -> out``. The cache may be anything.
     backward : callable or None
         ``backward(dout, cache)`` (one dout per output, then the cache), or ``backward(dout)`` without a cache. It
         returns one gradient for each floating input, in their order; a bare array where there is one. None if the
-        cache of `forward` is itself the backward: ``forward(x) -> (out, backward)``.
+        cache of `forward` is itself the backward: ``forward(x) -> (out, backward)``. Where it has the same parameters
+        as `forward`, it is taken for SciPy's pair of a function and its gradient, ``f(x)`` and ``gradient(x)``.
     *inputs : array or anything
         Floating arrays are converted to float64 and differentiated (plain floats, if there is no array); all others,
         such as labels, settings and generators, are passed as they are, a fresh copy each time.
@@ -51,6 +52,13 @@ def check(
         Directions for each argument.
     wrt : sequence of str, optional
         Names of the inputs to differentiate instead.
+    against : Graph or callable, optional
+        Another engine whose gradients take the place of differences, entry by entry: a graph, with ``forward(...)``
+        and a ``backward(*douts)`` that returns a dict of gradients by input name, or a function of PyTorch tensors. It
+        gets all inputs, then the parameters if there are any. Its outputs are compared as well.
+    selftest : bool, default False
+        Disturb each gradient that passed by 1e-5 in one entry and check it again: that must fail, or the verdict is
+        "inconclusive". Worth its time once, at inputs of a new kind.
 
     Returns
     -------
@@ -59,8 +67,10 @@ def check(
 
     Notes
     -----
-    Arrays are passed read-only, so that a write into an argument or dout is caught. NumPy's global generator is set
-    back before each forward, so that a random forward repeats itself. Nothing depends on the scale of the loss.
+    Arrays are passed read-only, so that a write into an argument or dout is caught. All generators that the functions
+    can reach, NumPy's global one included, are set back before each forward, so that a random forward repeats itself.
+    Nothing depends on the scale of the loss. Where inputs sit on kinks or ties, where any slope between both sides is
+    right, the check is made beside them as well. Code that computes in float32 is judged by the digits that leaves.
 
     Examples
     --------
@@ -94,15 +104,17 @@ def check_layer(
     ----------
     layer : object
         With ``forward(*inputs) -> out`` and ``backward(dout)``; with a ``parameters()`` that returns a dict of
-        objects with `value` and `grad`, or with dicts `params` and `grads`, or without parameters. It is copied,
-        never changed; the copy is converted by ``astype(float64)`` if it has that.
-    *inputs, rng, directions, wrt
+        objects with `value` and `grad`, or with dicts or lists `params` and `grads`, or with attributes W and dW, or
+        without parameters. It is copied, never changed; the copy is converted by ``astype(float64)`` if it has that.
+    *inputs, rng, directions, wrt, against, selftest
         As in `check`. Of a loss, whose ``backward()`` can do without dout, only the first input is differentiated.
 
     Notes
     -----
-    Each forward begins with the same generators, running statistics and other state, in the layer's own mode:
-    dropout is checked with its mask, not switched off.
+    Each forward begins with the same generators, running statistics and other state: dropout is checked with its mask,
+    not switched off. A layer that computes something else in its other mode (``train()``, ``eval()``) is checked there
+    as well. Parameters that are constant, such as gamma = 1 and b = 0, are moved, since they hide mistakes; a net of
+    more than eight arguments has one direction for each of them and the others together.
 
     Examples
     --------
@@ -136,12 +148,14 @@ def check_loss(
     ----------
     loss : object or callable
         An object with ``forward(scores, *targets) -> float`` and ``backward() -> dscores``, or ``backward(dout)``;
-        or a function ``f(scores, *targets) -> (loss, dscores)``.
+        a function ``f(scores, *targets) -> (loss, dscores)``, such as ``f(W, X, y, reg) -> (loss, dW)``; a tuple of
+        functions ``(f, gradient)``; a net with a dict `params` and ``loss(X, y) -> (loss, grads)``, which is checked in
+        every parameter; or a function whose first argument is such a dict, ``f(params, X, y) -> (loss, grads)``.
     scores : array
         The point.
     *targets : array or anything
         Passed on, not differentiated.
-    rng, directions, wrt
+    rng, directions, wrt, against, selftest
         As in `check`.
 
     Examples

@@ -194,6 +194,7 @@ class Report:
         if not lines and not good:
             lines.append("  nothing to check: no floating-point input and no parameter")
         tail = [f"  no fault in {_summary(good)}"] if good else []
+        tail += ["  forward differs from the reference"] if self.forward_matches_reference is False else []
         tail += [f"  note: {note}" for note in self.notes[:3]]
         if self.failed:
             passed = [text for text in self.tried if text not in self.failed]
