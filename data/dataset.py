@@ -24,6 +24,8 @@ class Dataset:
         The names of the C classes; None for regression.
     name : str
         What the dataset is called.
+    image_shape : (C, H, W), or None
+        For images: how an example of X reads as channels, rows and columns; ``X.reshape(-1, *image_shape)``.
 
     Examples
     --------
@@ -38,6 +40,7 @@ class Dataset:
     y: np.ndarray
     classes: tuple[str, ...] | None
     name: str
+    image_shape: tuple[int, int, int] | None = None
 
     @property
     def task(self) -> str:

@@ -95,6 +95,6 @@ def _bundled(name: str) -> Dataset:
     bunch = getattr(datasets, f"load_{name}")()
     if "target_names" not in bunch:
         return Dataset(bunch.data.astype("float32"), bunch.target.astype("float32")[:, None], None, name)
-    return Dataset(
-        bunch.data.astype("float32"), bunch.target.astype("int64"), tuple(map(str, bunch.target_names)), name
-    )
+    classes = tuple(map(str, bunch.target_names))
+    image_shape = (1, 8, 8) if name == "digits" else None
+    return Dataset(bunch.data.astype("float32"), bunch.target.astype("int64"), classes, name, image_shape)

@@ -64,6 +64,13 @@ def test_the_bundled_sets_have_their_known_sizes():
     assert load("diabetes").y[:2].tolist() == [[151.0], [75.0]]
 
 
+def test_digits_know_that_they_are_images_and_so_do_their_parts():
+    digits = load("digits")
+    assert digits.image_shape == (1, 8, 8)
+    assert all(part.image_shape == (1, 8, 8) for part in scale(*split(digits)))
+    assert load("iris").image_shape is None
+
+
 @pytest.mark.parametrize("toy", TOYS)
 def test_a_toy_is_decided_by_its_seed(toy):
     one, again, other = toy(60, seed=3), toy(60, seed=3), toy(60, seed=4)
