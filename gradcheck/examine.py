@@ -11,6 +11,7 @@ import numpy as np
 from . import contract
 from .against import engine_of, outputs_differ
 from .judge import Judge, Point
+from .localize import ENTRIES
 from .raised import describe, line_of
 from .report import VERDICTS, Finding, Report
 from .state import Cache, replaying, same, snapshot_generators
@@ -24,6 +25,7 @@ class Options(NamedTuple):
     directions: int = 3
     against: Any = None
     selftest: bool = False
+    entries: int = ENTRIES
 
 
 def examine(subject: Any, options: Options) -> Report:
@@ -121,7 +123,7 @@ class _Examination:
             self.rng,
             self.options.directions,
         )
-        judge.selftest = self.options.selftest
+        judge.selftest, judge.entries = self.options.selftest, self.options.entries
         if brief:
             judge.own_directions = 0
         judge.rounding = lambda: contract.rounding_of(

@@ -10,7 +10,7 @@ import numpy as np
 from . import kinks, shapes
 from .against import compare_entries
 from .directional import CLEAN, Line, compare, precision_of
-from .localize import locate
+from .localize import ENTRIES, locate
 from .report import ArgumentResult, Finding
 from .subjects import Run
 
@@ -49,6 +49,7 @@ class Judge:
         self.own_directions = directions if len(self.names) <= MANY else 1
         self.references: list[Any] | None = None
         self.selftest = False
+        self.entries = ENTRIES
         self.rounding: Callable[[], dict[str, float]] = dict  # of each gradient, by name
 
     def argument(self, k: int) -> ArgumentResult:
@@ -112,7 +113,7 @@ class Judge:
         elif outcome.verdict == "inconclusive":
             result.notes.append("of the numeric side: saturation, cancellation or noise")
         elif outcome.verdict == "suspect" and outcome.estimate is not None:
-            return locate(name, line, gradient, outcome.estimate, self.rng, precision)
+            return locate(name, line, gradient, outcome.estimate, self.rng, precision, self.entries)
         return result
 
     def _sits_on_kinks(self, line: Line) -> bool:

@@ -13,8 +13,8 @@ from .numeric import EPS, Estimate
 from .report import ArgumentResult, Worst
 from .where import where
 
-ALL = 600  # arrays up to this size are compared entry by entry
-SAMPLE = 120  # entries of a larger one that are drawn at random, beside those found by bisection
+ENTRIES = 600  # gradients up to this size are compared entry by entry
+SHARE = 5  # of a larger one, that number over this is drawn at random, beside the entries found by bisection
 DESCENTS = 8
 
 
@@ -41,13 +41,14 @@ def locate(
     estimate: Estimate,
     rng: np.random.Generator,
     precision: float = EPS,
+    most: int = ENTRIES,
 ) -> ArgumentResult:
     """Compare entry by entry; a gradient is accused only if one entry is shown to be wrong."""
     flat = gradient.ravel()
     rounding = 16 * precision * float(np.abs(flat).max())
     h = min(estimate.h, 3 * line.h) if estimate.noise < 1e3 * line.rounding else estimate.h
-    every = flat.size <= ALL
-    indices = range(flat.size) if every else _suspects(line, flat, h, rng)
+    every = flat.size <= most
+    indices = range(flat.size) if every else _suspects(line, flat, h, rng, most // SHARE)
     entries = [_entry(line, i, float(flat[i]), h, estimate.noise, rounding) for i in indices]
     accused = [entry for entry in entries if entry.wrong and not entry.excused]
     excused = sum(entry.excused for entry in entries)
@@ -68,6 +69,8 @@ def locate(
 def _entry(line: Line, index: int, analytic: float, h: float, noise: float, rounding: float) -> Entry:
     step = h * _basis(line, index)
     up, down = line.rise(step), line.rise(-step)
+    if abs((up - down) / (2 * h) - analytic) <= CLEAN * abs(analytic):
+        return Entry(index, analytic, analytic, False, None)
     half_up, half_down = line.rise(step / 2), line.rise(-step / 2)
     wide, narrow = (up - down) / (2 * h), (half_up - half_down) / h
     numeric = (4 * narrow - wide) / 3
@@ -122,11 +125,10 @@ def _describe(result: ArgumentResult, accused: list[Entry]) -> None:
         result.notes.append("all wrong by one factor")
 
 
-def _suspects(line: Line, gradient: np.ndarray, h: float, rng: np.random.Generator) -> Iterable[int]:
+def _suspects(line: Line, gradient: np.ndarray, h: float, rng: np.random.Generator, sample: int) -> Iterable[int]:
     """Entries of a large gradient that bisection finds, and a random sample to tell how many are like them."""
     found = {_bisect(line, gradient, h, rng.standard_normal(gradient.size)) for _ in range(DESCENTS)}
-    sample = rng.choice(gradient.size, SAMPLE, replace=False).tolist()
-    return sorted(found.union(sample))
+    return sorted(found.union(rng.choice(gradient.size, sample, replace=False).tolist()))
 
 
 def _bisect(line: Line, gradient: np.ndarray, h: float, u: np.ndarray) -> int:
