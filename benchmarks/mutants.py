@@ -78,24 +78,43 @@ LINES = {  # put first in backward, whose dout is d
 
 
 class Mutant:
-    """One changed function, which can be put in place of the original and taken out again."""
+    """A change of one function, which can be put in place of the original and taken out again.
 
-    def __init__(self, function, code, kind, line):
-        self.function, self.code, self.kind, self.line = function, code, kind, line
+    `edit` changes the syntax tree of the function's module, given as well as the list of all its nodes.
+    """
+
+    def __init__(self, function, kind, line, edit):
+        self.function, self.kind, self.line, self.edit = function, kind, line, edit
+        self.code = None
+
+    def build(self):
+        """Compile the changed module; whether the function still fits its closure."""
+        original = self.function.__code__
+        tree = parsed(original.co_filename)
+        self.edit(tree, list(ast.walk(tree)))
+        stack = [compile(ast.fix_missing_locations(tree), original.co_filename, "exec")]
+        while stack:
+            code = stack.pop()
+            stack += [const for const in code.co_consts if isinstance(const, types.CodeType)]
+            if (code.co_name, code.co_firstlineno) == (original.co_name, original.co_firstlineno):
+                self.code = code
+                return len(code.co_freevars) == len(original.co_freevars)
+        return False
 
     @contextlib.contextmanager
     def active(self):
+        """The changed function in place."""
         original, self.function.__code__ = self.function.__code__, self.code
-        state = self.function.__globals__
-        state["__FIRST"], state["__LATEST"] = {}, Latest()
+        names = self.function.__globals__
+        names["__FIRST"], names["__LATEST"] = {}, Latest()
         try:
             yield
         finally:
             self.function.__code__ = original
-            del state["__FIRST"], state["__LATEST"]
+            del names["__FIRST"], names["__LATEST"]
 
     def __str__(self):
-        file = pathlib.Path(self.code.co_filename).name
+        file = pathlib.Path(self.function.__code__.co_filename).name
         return f"{self.kind} in {self.function.__qualname__} ({file}, line {self.line})"
 
 
@@ -161,29 +180,47 @@ def functions_of_backward(case):
     return list(found.values())
 
 
+def parsed(file):
+    return ast.parse(pathlib.Path(file).read_text())
+
+
 def mutants_of(function):
-    """All mutants of one function."""
+    """All mutants of one function, not yet built."""
     code = function.__code__
-    source = pathlib.Path(code.co_filename).read_text()
-    tree = ast.parse(source)
-    numbered = list(ast.walk(tree))
+    numbered = list(ast.walk(parsed(code.co_filename)))
     start = next(
-        i for i, node in enumerate(numbered)
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name and node.lineno == code.co_firstlineno
-    )  # fmt: skip
+        i
+        for i, node in enumerate(numbered)
+        if isinstance(node, ast.FunctionDef) and (node.name, node.lineno) == (code.co_name, code.co_firstlineno)
+    )
     inside = {id(node) for statement in numbered[start].body for node in ast.walk(statement)}
     for i, node in enumerate(numbered):
         if id(node) in inside:
-            for kind, new in changes(node):
-                changed = copy.deepcopy(tree)
-                old = list(ast.walk(changed))[i]
-                yield from build(function, Replacing(old, copy.deepcopy(new)).visit(changed), kind, node.lineno)
+            for j, (kind, _) in enumerate(changes(node)):
+                yield Mutant(function, kind, node.lineno, replacing(i, j))
     if code.co_name == "backward" and code.co_argcount > 1:
         for kind, line in LINES.items():
-            changed = copy.deepcopy(tree)
-            body = list(ast.walk(changed))[start].body
-            body[:0] = ast.parse(line.format(d=code.co_varnames[1])).body
-            yield from build(function, changed, kind, code.co_firstlineno)
+            yield Mutant(function, kind, code.co_firstlineno, prepending(start, line.format(d=code.co_varnames[1])))
+
+
+def replacing(i, j):
+    """An edit: node i gets its j-th change."""
+
+    def edit(tree, numbered):
+        old = numbered[i]
+        new = list(changes(old))[j][1]
+        Replacing(old, copy.deepcopy(new)).visit(tree)
+
+    return edit
+
+
+def prepending(i, text):
+    """An edit: function i begins with these lines."""
+
+    def edit(tree, numbered):
+        numbered[i].body[:0] = ast.parse(text).body
+
+    return edit
 
 
 class Replacing(ast.NodeTransformer):
@@ -192,16 +229,3 @@ class Replacing(ast.NodeTransformer):
 
     def visit(self, node):
         return ast.copy_location(self.new, node) if node is self.old else super().generic_visit(node)
-
-
-def build(function, tree, kind, line):
-    """The mutant, if the changed module compiles and the function still fits its closure."""
-    original = function.__code__
-    stack = [compile(ast.fix_missing_locations(tree), original.co_filename, "exec")]
-    while stack:
-        code = stack.pop()
-        stack += [const for const in code.co_consts if isinstance(const, types.CodeType)]
-        if (code.co_name, code.co_firstlineno) == (original.co_name, original.co_firstlineno):
-            if len(code.co_freevars) == len(original.co_freevars):
-                yield Mutant(function, code, kind, line)
-            return
