@@ -15,17 +15,20 @@ class Dataset:
 
     Attributes
     ----------
-    X : ndarray, shape (N, D), float32
-        One example a row.
+    X : ndarray, first axis N
+        Features, (N, D), float32; images of bytes, (N, C, H, W), uint8 in memory and float32 in 0..1 in a batch;
+        windows of a text, (N, T), int64.
     y : ndarray
-        Classification: int64 labels 0..C-1, shape (N,). Regression: float32 targets, shape (N, M), the shape of a net's
-        output.
+        Classification: int64 labels 0..C-1, shape (N,), of a text (N, T). Regression: float32 targets, shape (N, M),
+        the shape of a net's output.
     classes : tuple of str, or None
         The names of the C classes; None for regression.
     name : str
         What the dataset is called.
     image_shape : (C, H, W), or None
-        For images: how an example of X reads as channels, rows and columns; ``X.reshape(-1, *image_shape)``.
+        For images: how an example of X reads as channels, rows and columns; see `as_images`.
+    test : Dataset, or None
+        The test part that the set was published with; `split` gives it as it is.
 
     Examples
     --------
@@ -41,6 +44,7 @@ class Dataset:
     classes: tuple[str, ...] | None
     name: str
     image_shape: tuple[int, int, int] | None = None
+    test: Dataset | None = None
 
     @property
     def task(self) -> str:
@@ -58,15 +62,23 @@ class Dataset:
         return self.num_classes or int(self.y.shape[1])
 
     def take(self, rows: np.ndarray) -> Dataset:
-        """A dataset of these rows, copied."""
-        return replace(self, X=self.X.take(rows, axis=0), y=self.y.take(rows, axis=0))
+        """A dataset of these rows, copied, without the published test part."""
+        return replace(self, X=self.X.take(rows, axis=0), y=self.y.take(rows, axis=0), test=None)
+
+    def as_images(self) -> Dataset:
+        """The same examples with X of shape (N, C, H, W), as convolutions and augmentation need it."""
+        if self.image_shape is None:
+            raise ValueError(f"{self.name} must hold images; got X {self.X.shape} without an image_shape")
+        test = None if self.test is None else self.test.as_images()
+        return replace(self, X=self.X.reshape(len(self), *self.image_shape), test=test)
 
     def __len__(self) -> int:
         return len(self.X)
 
     def __repr__(self) -> str:
         what = f"{self.num_classes} classes" if self.classes else f"y {self.y.shape}"
-        return f"Dataset({self.name!r}, {self.task}, X {self.X.shape}, {what})"
+        test = "" if self.test is None else f", {len(self.test)} more to test"
+        return f"Dataset({self.name!r}, {self.task}, X {self.X.shape}, {what}{test})"
 
 
 def from_arrays(
@@ -120,6 +132,39 @@ def from_arrays(
         )
     y, found = _labels(name, y, None if classes is None else len(classes))
     return Dataset(X, y, tuple(map(str, found if classes is None else classes)), name)
+
+
+def from_images(X: Any, y: Any, *, classes: Sequence[str], name: str = "images") -> Dataset:
+    """Check images of bytes and their labels and make a dataset of them; they stay bytes until they are in a batch.
+
+    Parameters
+    ----------
+    X : ndarray, shape (N, C, H, W), uint8
+        Pixels 0..255; kept without a copy. Channels come first: ``X.transpose(0, 3, 1, 2)`` brings them there.
+    y : array_like, shape (N,)
+        Whole-number labels 0..len(classes)-1.
+    classes : sequence of str
+        Names of the classes.
+    name : str, default "images"
+        Begins the error messages.
+
+    Raises
+    ------
+    ValueError
+        If the shapes or types do not fit, or a label names no class.
+
+    Examples
+    --------
+    >>> from_images(np.zeros((2, 3, 4, 5), np.uint8), [0, 1], classes=["cat", "dog"])
+    Dataset('images', classification, X (2, 3, 4, 5), 2 classes)
+    """
+    X, y = np.asarray(X), np.asarray(y)
+    if X.dtype != np.uint8 or X.ndim != 4 or 0 in X.shape:
+        raise ValueError(f"{name}: X must hold uint8 pixels, (N, C, H, W), none of them 0; got {X.dtype} {X.shape}")
+    if y.shape != (len(X),):
+        raise ValueError(f"{name}: y must have one label for each of the {len(X)} images; got shape {y.shape}")
+    y, _ = _labels(name, y, len(classes))
+    return Dataset(X, y, tuple(classes), name, X.shape[1:])
 
 
 def check_task(task: str | None) -> None:

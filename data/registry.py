@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from . import toys
+from . import mnist, toys
+from .cifar import read_cifar10
 from .dataset import Dataset
 from .files import READERS
 from .splits import limit
+from .text import Text, read_text, toy_text
 
 TOYS = {toy.__name__: toy for toy in (toys.spirals, toys.xor, toys.moons, toys.circles, toys.blobs)}
 
@@ -23,7 +25,12 @@ DATASETS = {
     "wine": "178 wines by 13 measurements; 3 growers",
     "breast_cancer": "569 tumours by 30 measurements; malignant or benign",
     "diabetes": "442 patients by 10 measurements; how far the disease went in a year (regression)",
+    "mnist": "60,000 handwritten digits of 28 x 28 pixels and 10,000 to test, from files; 10 classes",
+    "fashion_mnist": "60,000 clothes of 28 x 28 pixels and 10,000 to test, from files; 10 classes",
+    "cifar10": "50,000 photographs of 3 x 32 x 32 pixels and 10,000 to test, from files; 10 classes",
+    "text": "40,000 characters of simple sentences and sums, in windows of 64, to predict the next one",
 }
+PATHS = f"a path that ends in {', '.join(READERS)} or .txt"
 
 
 def load(
@@ -35,20 +42,22 @@ def load(
     target: str | None = None,
     task: str | None = None,
 ) -> Dataset:
-    """Load a dataset by its name in `DATASETS`, or from a ``.csv`` or ``.npz`` file.
+    """Load a dataset by its name in `DATASETS`, or from a ``.csv``, ``.npz`` or ``.txt`` file.
 
     Parameters
     ----------
     name : str or Path
-        A name, or a path that ends in ``.csv`` or ``.npz``.
+        A name, or a path that ends in ``.csv``, ``.npz`` or ``.txt``; a text is cut in windows of 64 characters, see
+        `Text`.
     n : int, optional
         How many examples: toys are generated with that many; of other datasets at most so many are drawn at random.
     seed : int, default 0
         Decides the noise of toys, and which examples `n` leaves.
     data_dir : str or Path, optional
-        Where a relative path is looked for.
+        Where a relative path is looked for, and the files of mnist, fashion_mnist and cifar10; by default the current
+        folder. `download_dataset` fetches them.
     target, task : str, optional
-        For files: the column to learn, and "classification" or "regression" where the reader's rule guesses wrong; see
+        For tables: the column to learn, and "classification" or "regression" where the reader's rule guesses wrong; see
         `read_csv`.
 
     Raises
@@ -65,28 +74,44 @@ def load(
     >>> load("spiral")
     Traceback (most recent call last):
     ValueError: unknown dataset 'spiral'; did you mean spirals? Known: spirals, xor, moons, circles, blobs, digits,
-    iris, wine, breast_cancer, diabetes, or a path that ends in .csv or .npz
+    iris, wine, breast_cancer, diabetes, mnist, fashion_mnist, cifar10, text, or a path that ends in .csv, .npz or .txt
     """
-    if name not in DATASETS and Path(name).suffix.lower() in READERS:
+    suffix = Path(name).suffix.lower()
+    if name not in DATASETS and suffix in (*READERS, ".txt"):
         path = Path(data_dir or "", name)
         if not path.is_file():
             raise FileNotFoundError(f"no file {path}. Check the name, and the folder it is looked for in")
-        dataset = READERS[path.suffix.lower()](path, target=target, task=task)
+        if suffix in READERS:
+            dataset = READERS[suffix](path, target=target, task=task)
+        else:
+            _refuse(name, target, task)
+            dataset = read_text(path).as_dataset(name=str(path))
     elif name not in DATASETS:
         near = difflib.get_close_matches(str(name), DATASETS, n=2, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise ValueError(
-            f"unknown dataset {str(name)!r}; {hint}Known: {', '.join(DATASETS)}, or a path that ends in "
-            f"{' or '.join(READERS)}"
-        )
-    elif target is not None or task is not None:
-        raise ValueError(f"target and task are for files; {name} knows its own. Leave them out")
-    elif name in TOYS:
-        toy = TOYS[str(name)]
-        return toy(seed=seed) if n is None else toy(n, seed=seed)
+        raise ValueError(f"unknown dataset {str(name)!r}; {hint}Known: {', '.join(DATASETS)}, or {PATHS}")
     else:
-        dataset = _bundled(str(name))
+        _refuse(name, target, task)
+        if name in TOYS:
+            toy = TOYS[str(name)]
+            return toy(seed=seed) if n is None else toy(n, seed=seed)
+        dataset = _by_name(str(name), data_dir or ".", seed)
     return dataset if n is None else limit(dataset, n, seed=seed)
+
+
+def _refuse(name: str | Path, target: str | None, task: str | None) -> None:
+    if target is not None or task is not None:
+        raise ValueError(f"target and task are for tables; {name} knows its own. Leave them out")
+
+
+def _by_name(name: str, data_dir: str | Path, seed: int) -> Dataset:
+    if name in mnist.CLASSES:
+        return mnist.read_mnist(data_dir, name)
+    if name == "cifar10":
+        return read_cifar10(data_dir)
+    if name == "text":
+        return Text(toy_text(seed=seed)).as_dataset()
+    return _bundled(name)
 
 
 def _bundled(name: str) -> Dataset:

@@ -42,11 +42,18 @@ def scale(train: Dataset, *others: Dataset, how: str = "standard") -> tuple[Data
         Further parts, such as validation and test, which get the same treatment; they may be empty.
     how : {"standard", "minmax", "none"}, default "standard"
         Mean 0 and standard deviation 1; from 0 to 1; or as they are. A constant feature is only shifted, to 0.
+        Bytes of images are from 0 to 1 in any batch, so minmax and none leave them as they are; tokens of a text take
+        none.
 
     Returns
     -------
     tuple of Dataset
         The parts in the order given, X in its dtype, y shared.
+
+    Raises
+    ------
+    ValueError
+        If `how` is unknown, the training part empty, or X holds whole numbers that have no such scale.
 
     Examples
     --------
@@ -59,6 +66,11 @@ def scale(train: Dataset, *others: Dataset, how: str = "standard") -> tuple[Data
     """
     if how not in SCALINGS:
         raise ValueError(f"how must be one of {', '.join(SCALINGS)}; got {how!r}")
+    if train.X.dtype.kind != "f":
+        allowed = ("minmax", "none") if train.image_shape else ("none",)
+        if how not in allowed:
+            raise ValueError(f"{train.name}: how must be {' or '.join(allowed)} for X of {train.X.dtype}; got {how!r}")
+        return (train, *others)
     _check_not_empty(train)
     zero, unit = SCALINGS[how](train.X)
     return tuple(replace(part, X=_rescale(part.X, zero, unit)) for part in (train, *others))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ._checks import check_count, generator
@@ -32,7 +34,8 @@ def split(dataset: Dataset, *, val: float = 0.2, test: float = 0.2, seed: int = 
     Notes
     -----
     A class too small to be in every part is in the training part. scikit-learn's ``train_test_split`` refuses such a
-    dataset.
+    dataset. A test part that the set was published with is given as it is, whatever fraction `test` says unless it is
+    0, and the rest is cut in two. A text is cut in time: validation takes its beginning, the test its end.
 
     Examples
     --------
@@ -43,6 +46,9 @@ def split(dataset: Dataset, *, val: float = 0.2, test: float = 0.2, seed: int = 
     for name, fraction in (("val", val), ("test", test)):
         if not 0 <= fraction < 1:
             raise ValueError(f"{name} must be a fraction in [0, 1); got {fraction!r}")
+    if dataset.test is not None and test:
+        train, val_part, _ = split(replace(dataset, test=None), val=val, test=0, seed=seed)
+        return train, val_part, dataset.test
     n = len(dataset)
     n_val, n_test = (max(1, round(fraction * n)) if fraction else 0 for fraction in (val, test))
     if n_val + n_test >= n:
@@ -56,7 +62,9 @@ def split(dataset: Dataset, *, val: float = 0.2, test: float = 0.2, seed: int = 
 
 
 def limit(dataset: Dataset, n: int, *, seed: int = 0) -> Dataset:
-    """At most `n` examples, drawn at random with the classes in the proportions of the whole.
+    """At most `n` examples, drawn at random with the classes in the proportions of the whole; of a text its beginning.
+
+    Of a published test part at most `n` are left as well.
 
     Examples
     --------
@@ -64,16 +72,21 @@ def limit(dataset: Dataset, n: int, *, seed: int = 0) -> Dataset:
     >>> np.bincount(limit(load("spirals"), 30).y)
     array([10, 10, 10])
     """
-    if check_count("n", n) >= len(dataset):
+    n = check_count("n", n)
+    test = None if dataset.test is None else limit(dataset.test, n, seed=seed)
+    if n >= len(dataset) and test is dataset.test:
         return dataset
-    return dataset.take(_stratified_order(dataset, generator("limit", seed))[:n])
+    return replace(dataset.take(_stratified_order(dataset, generator("limit", seed))[:n]), test=test)
 
 
 def _stratified_order(dataset: Dataset, rng: np.random.Generator) -> np.ndarray:
     """A random order of which every stretch has the classes in the proportions of the whole.
 
-    The i-th of the n shuffled examples of a class stands at (i + 1/2) / n of the way, whichever class it is.
+    The i-th of the n shuffled examples of a class stands at (i + 1/2) / n of the way, whichever class it is. Windows of
+    a text keep their order, so that parts are stretches of it.
     """
+    if dataset.classes is not None and dataset.y.ndim > 1:
+        return np.arange(len(dataset))
     order = rng.permutation(len(dataset))
     if dataset.classes is None:
         return order

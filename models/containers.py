@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from data import as_floats
 from layers import Layer
 
 
@@ -164,13 +165,16 @@ def tie_repeats(layers: Any) -> list[Layer]:
 
 
 def predict(model: Layer, x: Any, batch_size: int = 1024) -> np.ndarray:
-    """Output of any layer in evaluation mode, computed in batches; no cache is kept and each mode is put back."""
+    """Output of any layer in evaluation mode, computed in batches; no cache is kept and each mode is put back.
+
+    Images of bytes are float32 in 0..1 in a batch, as in training; see `data.as_floats`.
+    """
     x = np.asarray(x)
     modes = [(layer, layer.training) for _, layer in model.walk()]
     model.eval()
     try:
         starts = range(0, max(len(x), 1), batch_size)
-        return np.concatenate([model.forward(x[i : i + batch_size]) for i in starts])
+        return np.concatenate([model.forward(as_floats(x[i : i + batch_size])) for i in starts])
     finally:
         model.drop_cache()
         for layer, training in modes:

@@ -55,8 +55,10 @@ class Solver:
         Running average of the weights; validation and the final model use it.
     penalty : L2Penalty or L1Penalty, optional
         Added to the loss and to the gradients.
+    augment : callable, optional
+        ``augment(x, rng) -> x``, a change of each training batch at random, such as `data.Flip`.
     seed : int, default 0
-        Decides the order of the batches, from (seed, epoch), and dropout, from (seed, epoch, batch).
+        Decides the order of the batches, from (seed, epoch); dropout and augmentation, from (seed, epoch, batch).
     callbacks : iterable of callables
         Each is called with the solver after each epoch; it may read ``solver.history`` and set ``solver.stop = True``.
 
@@ -102,6 +104,7 @@ class Solver:
         clip_norm: float | None = None,
         average: Any = None,
         penalty: Any = None,
+        augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
         seed: int = 0,
         callbacks: Iterable[Callable[[Solver], None]] = (),
     ) -> None:
@@ -120,7 +123,7 @@ class Solver:
         if monitor is not None and monitor not in known:
             raise ValueError(f"monitor must be one of {', '.join(known)}; got {monitor!r}")
         self.schedule, self.clip_norm, self.average, self.penalty = schedule, clip_norm, average, penalty
-        self.callbacks = tuple(callbacks)
+        self.augment, self.callbacks = augment, tuple(callbacks)
         self.base_rate = optimizer.learning_rate
         self.epoch = self.steps = 0
         self.stop = False
@@ -200,7 +203,8 @@ class Solver:
         self.model.train()
         random = any(hasattr(layer, "rng") for _, layer in self.model.walk())
         total = 0.0
-        for i, (x_batch, y_batch) in enumerate(batches(X, y, self.batch_size, seed=self.seed, epoch=self.epoch)):
+        drawn = batches(X, y, self.batch_size, seed=self.seed, epoch=self.epoch, augment=self.augment)
+        for i, (x_batch, y_batch) in enumerate(drawn):
             if random:
                 self.model.reseed(self.seed, self.epoch, i)
             total += self.step(x_batch, y_batch) * len(x_batch)

@@ -222,5 +222,5 @@ def test_a_missing_file_is_named_with_its_folder(tmp_path):
 
 
 def test_another_suffix_is_an_unknown_dataset(write):
-    with pytest.raises(ValueError, match=r"unknown dataset '.*table.txt'; .* a path that ends in .csv or .npz"):
-        load(write("1,2\n", "table.txt"))
+    with pytest.raises(ValueError, match=r"unknown dataset '.*table.tsv'; .* a path that ends in .csv, .npz or .txt"):
+        load(write("1,2\n", "table.tsv"))
