@@ -35,7 +35,6 @@ LOSSES = {
     "classification": {"softmax": layers.SoftmaxLoss, "svm": layers.SVMLoss},
     "regression": {"mse": layers.MSELoss, "l1": layers.L1Loss, "huber": layers.HuberLoss},
 }
-IMAGES = {"digits"}
 INITS = [
     *(f"{name}_{kind}" for name in ("he", "xavier", "lecun") for kind in ("normal", "uniform")),
     *("orthogonal", "zeros"),
@@ -147,13 +146,14 @@ def parser() -> argparse.ArgumentParser:
 
     add = top.add_argument_group("data").add_argument
     add("--dataset", type=dataset, default="digits", metavar="NAME", help="one of those below, or a .csv or .npz file")
-    add("--data-dir", metavar="DIR", help="where a relative file name is looked for")
+    add("--data-dir", metavar="DIR", help="where files, and those of mnist, fashion_mnist, cifar10, are")
     add("--target", metavar="NAME", help="column of a file to learn; by default the last")
     add("--task", **choice("task", ["classification", "regression"]), help="where a file's target column misleads")
     add("--val-split", type=number(0, 1), default=0.2, metavar="F", help="fraction for validation (0.2)")
     add("--test-split", type=number(0, 1), default=0.2, metavar="F", help="fraction for the test (0.2)")
     add("--limit", type=number(1, whole=True), metavar="N", help="use only N examples, drawn at random")
     add("--scale", **choice("scaling", data.SCALINGS), help="by default minmax for images, standard for the rest")
+    add("--augment", nargs="+", **choice("augmentation", data.AUGMENTATIONS), help="of images, in this order")
 
     add = top.add_argument_group("model").add_argument
     add("--model", **choice("model", [*CLASSIFIERS, "linear"]), default="mlp", help="linear is for regression (mlp)")
@@ -260,6 +260,11 @@ def fit(options: argparse.Namespace) -> dict[str, Any]:
     say = (lambda *parts: None) if options.quiet else print
     own = {"target": options.target, "task": options.task, "data_dir": options.data_dir}
     dataset = data.load(options.dataset, n=options.limit, seed=options.seed, **own)
+    if dataset.classes and dataset.y.ndim > 1:
+        raise UsageError(f"--dataset {options.dataset} is text, for models of sequences: examples/character_model.py")
+    if options.augment and not dataset.image_shape:
+        raise UsageError(f"--augment is for images; {dataset.name} has none")
+    dataset = dataset.as_images() if dataset.image_shape else dataset
     train, val, test = data.split(dataset, val=options.val_split, test=options.test_split, seed=options.seed)
     train, val, test = data.scale(train, val, test, how=options.scale or scaling_of(dataset))
     if dataset.task == "regression":
@@ -296,6 +301,7 @@ def fit(options: argparse.Namespace) -> dict[str, Any]:
         clip_norm=options.clip_grad,
         average=optim.EMA(model.parameters(), options.ema) if options.ema else None,
         penalty=layers.L2Penalty(model.parameters(), options.reg) if options.reg else None,
+        augment=data.Compose(*(data.AUGMENTATIONS[name]() for name in options.augment)) if options.augment else None,
         seed=options.seed,
         callbacks=[] if options.quiet else [say_epoch],
     )
@@ -318,7 +324,7 @@ def fit(options: argparse.Namespace) -> dict[str, Any]:
 
 def scaling_of(dataset: Any) -> str:
     """Pixels share a unit, so images go from 0 to 1 together; other features each get mean 0 and deviation 1."""
-    return "minmax" if dataset.name in IMAGES else "standard"
+    return "minmax" if dataset.image_shape else "standard"
 
 
 def describe(dataset: Any) -> str:

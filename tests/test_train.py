@@ -2,6 +2,7 @@
 
 import json
 import re
+import struct
 import subprocess
 import sys
 
@@ -107,6 +108,9 @@ def test_every_flag_is_taken(capsys, flags):
         (["--monitor", "val_r2"], "monitor must be one of"),
         (["--opt", "lbfgs", "--sched", "cosine"], "do not go with --opt lbfgs"),
         (["--min-lr", "1", "--sched", "cosine"], "--min-lr must be at most the learning rate 0.003; got 1"),
+        (["--augment", "flop"], "unknown augmentation 'flop'; did you mean flip"),
+        (["--dataset", "iris", "--augment", "flip"], "--augment is for images; iris has none"),
+        (["--dataset", "text"], "--dataset text is text, for models of sequences"),
         (["--epoch=3"], "unrecognized arguments: --epoch=3"),
     ],
 )
@@ -149,6 +153,28 @@ def test_a_file_in_the_data_folder_trains(capsys, tmp_path):
     X = rng.standard_normal((60, 3))
     np.savez(tmp_path / "mine.npz", X=X, y=(X[:, 0] > 0).astype(int))
     assert run(capsys, "--dataset", "mine.npz", "--data-dir", str(tmp_path), "--epochs", "2")[0] == 0
+
+
+def test_published_images_in_the_data_folder_train_with_augmentation(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 60), ("t10k", 20)):
+        header = struct.pack(">4i", 2051, n, 28, 28)
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(header + rng.bytes(n * 28 * 28))
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(
+            struct.pack(">2i", 2049, n) + bytes(i % 10 for i in range(n))
+        )
+    flags = ["--dataset", "fashion_mnist", "--data-dir", str(tmp_path), "--epochs", "1", "--augment", "flip", "crop"]
+    status, out, err = run(capsys, *flags)
+    assert (status, err) == (0, "")
+    assert "60 examples of 784 features, 10 classes; 48 to train, 12 to validate, 20 to test" in out
+
+
+def test_augmentation_changes_what_is_trained_on(capsys):
+    losses = set()
+    for flags in ([], ["--augment", "crop"], ["--augment", "crop", "noise"]):
+        _, out, _ = run(capsys, "--limit", "60", "--epochs", "2", "--json", *flags)
+        losses.add(json.loads(out.splitlines()[-1])["train_loss"])
+    assert len(losses) == 3
 
 
 def test_target_and_task_say_how_to_read_a_table(capsys, tmp_path):
