@@ -351,3 +351,19 @@ def test_a_loss_of_float32_returned_as_a_plain_float_is_not_accused_of_its_steps
         report = check_loss(mean_square, draw(5, 3, seed=seed))
         assert report.verdict == "pass", report
         assert check_loss(lambda x: mean_square(x, 2.02), draw(5, 3, seed=seed)).verdict == "fail"
+
+
+def test_a_small_mistake_in_one_of_many_parameters_is_found():
+    class Deep(Sequential):
+        def backward(self, dout):
+            dx = super().backward(dout)
+            bias = self.parameters()["8.b"]
+            bias.grad = bias.grad * (1 + 1e-5)
+            return dx
+
+    def parts():
+        return [layer for i in range(6) for layer in (Affine(4, 4, rng=i), Tanh())]
+
+    assert check_layer(Sequential(*parts()), draw(6, 4))
+    wrong = [name for name, verdict in verdicts(check_layer(Deep(*parts()), draw(6, 4))).items() if verdict == "fail"]
+    assert wrong == ["8.b"]
