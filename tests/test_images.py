@@ -380,7 +380,9 @@ def test_a_published_test_part_is_the_test_part_whatever_the_seed(mnist, tmp_pat
     assert train.test is val.test is None
     both = np.concatenate([train.X, val.X])
     assert sorted(image.tobytes() for image in both) == sorted(image.tobytes() for image in dataset.X)
-    assert [len(part) for part in split(dataset, val=0.2, test=0)] == [24, 6, 0]
+    parts = split(dataset, val=0.2, test=0)
+    assert [len(part) for part in parts] == [24, 6, 0]
+    assert all(part.test is None for part in parts)
 
 
 def test_a_limit_holds_for_both_published_parts(mnist, tmp_path):
