@@ -216,6 +216,11 @@ class Report:
         }  # fmt: skip
 
 
+def passes(record: dict[str, Any]) -> bool:
+    """Whether a record, as of `Report.as_dict`, says that all is right."""
+    return record["verdict"] == "pass" and record["forward_matches_reference"] is not False
+
+
 def merge(name: str, reports: dict[str, Report]) -> Report:
     """One report of the same pair checked at several settings: the gravest one, and where it passes and fails.
 

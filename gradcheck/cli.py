@@ -1,0 +1,210 @@
+"""``python -m gradcheck TARGET``: every pair of a file or folder checked, without configuration."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from . import gradescope
+from .report import passes
+from .runner import Checked, run
+
+EPILOG = """\
+exit status: 0 all is right; 1 something is wrong, or (--strict) undecided or unfinished; 2 wrong usage
+
+  python -m gradcheck my_layers.py                     all pairs NAME_forward / NAME_backward, and losses
+  python -m gradcheck my_layers.py conv_naive          one of them
+  python -m gradcheck my_layers.py affine=2 relu=1 --gradescope results.json    with points
+  python -m gradcheck package.module:affine            a pair of an importable module
+"""
+SKIPPED = {"__pycache__", "node_modules", "site-packages", "build", "dist"}
+UNDECIDED = ("inconclusive", "vacuous", "not_implemented")
+
+
+class _Usage(Exception):
+    """Wrong usage, in one line."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        "python -m gradcheck", description=__doc__, epilog=EPILOG, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    p.add_argument("target", help="a .py file, a folder, or module:object")
+    p.add_argument("names", nargs="*", metavar="NAME", help="pairs to check (all), as in --list; NAME=POINTS")
+    p.add_argument("--list", action="store_true", help="print the pairs and their settings, check nothing")
+    p.add_argument("--quick", action="store_true", help="the first setting of each pair only")
+    p.add_argument("--strict", action="store_true", help="exit 1 for inconclusive, vacuous and unfinished ones too")
+    p.add_argument("--seed", type=int, default=0, help="of inputs and directions (0)")
+    p.add_argument("--inputs", metavar="FILE.py", help="your own arguments: a function or tuple for each pair's name")
+    p.add_argument("--json", metavar="OUT", help="write every record as JSON; - is the standard output")
+    p.add_argument("--gradescope", metavar="OUT", help="write an autograder's results.json")
+    p.add_argument("--timeout", type=float, default=60.0, metavar="S", help="seconds for one pair (60)")
+    p.add_argument("--colour", "--color", choices=("auto", "always", "never"), default="auto")
+    p.add_argument("-q", "--quiet", action="store_true", help="print what is wrong, and the last line")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    options = parser().parse_args(argv)
+    try:
+        return _main(options)
+    except _Usage as error:
+        print(f"gradcheck: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _main(options: argparse.Namespace) -> int:
+    points = dict(_points(name) for name in options.names)
+    files, wanted = _resolve(options.target)
+    names = [*wanted, *points] or None
+    if options.inputs and not Path(options.inputs).is_file():
+        raise _Usage(f"--inputs must be a Python file; there is no {options.inputs}")
+    order = {
+        "names": names, "seed": options.seed, "quick": options.quick, "list": options.list,
+        "inputs": options.inputs, "colour": _wants_colour(options),
+    }  # fmt: skip
+    quiet_stdout = options.json == "-"
+    everything: list[Checked] = []
+    for checked in _check(files, order, options.timeout):
+        everything.append(checked)
+        if not quiet_stdout:
+            _print(checked, options, several=len(files) > 1)
+    found = [name for checked in everything for name in checked.found]
+    missing = [name for name in names or () if name not in found]
+    if missing and not options.gradescope:
+        raise _Usage(f"no pair is named {', '.join(missing)}; found: {', '.join(found) or 'none'}")
+    records = [record for checked in everything for record in checked.checks]
+    if options.json:
+        _write(options.json, _document(options, everything, records))
+    if options.gradescope:
+        _write(options.gradescope, gradescope.results(records, points))
+    if options.list:
+        return 0
+    if not quiet_stdout:
+        print(_closing(records, len(files)))
+    return _status(records, everything, options.strict)
+
+
+def _points(text: str) -> tuple[str, float]:
+    name, equals, worth = text.partition("=")
+    try:
+        return name, float(worth) if equals else 1.0
+    except ValueError:
+        raise _Usage(f"points must be a number, as in {name}=2; got {text}") from None
+
+
+def _resolve(target: str) -> tuple[list[Path], list[str]]:
+    """The files that a target names, and the object in it, if it names one."""
+    path = Path(target)
+    if path.is_file():
+        return [path.resolve()], []
+    if path.is_dir():
+        files = sorted(
+            file for file in path.rglob("*.py")
+            if not any(part in SKIPPED or part.startswith(".") or (path / part / "pyvenv.cfg").exists()
+                       for part in file.relative_to(path).parts)
+        )  # fmt: skip
+        if not files:
+            raise _Usage(f"there is no .py file in {target}")
+        return [file.resolve() for file in files], []
+    module, colon, name = target.rpartition(":")
+    if colon and Path(module).is_file():
+        return [Path(module).resolve()], [name]
+    if colon:
+        sys.path.insert(0, os.getcwd())
+        try:
+            spec = importlib.util.find_spec(module)
+        except (ImportError, ValueError):
+            spec = None
+        if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+            raise _Usage(f"no module {module} can be imported from here")
+        return [Path(spec.origin).resolve()], [name]
+    raise _Usage(f"there is no file or folder {target}; a module's object is written module:object")
+
+
+def _check(files: list[Path], order: dict[str, Any], timeout: float) -> Iterator[Checked]:
+    """The files in their order, as many at a time as there are processors."""
+    with ThreadPoolExecutor(max_workers=min(len(files), os.cpu_count() or 1)) as pool:
+        yield from pool.map(lambda file: run(file, order, timeout), files)
+
+
+def _print(checked: Checked, options: argparse.Namespace, *, several: bool) -> None:
+    lines = []
+    for error in checked.errors:
+        at = f", line {error['line']}" if error["line"] else ""
+        lines.append(f"{Path(error['file']).name}{at}: {error['message']}")
+    for listed in checked.listed:
+        lines += [listed["listed"], *(f"  {text}" for text in listed["settings"])]
+    for record, text in zip(checked.checks, checked.texts):
+        if not (options.quiet and passes(record)):
+            lines.append(text)
+    if several and lines:
+        lines = [f"{os.path.relpath(checked.file)}", *(f"  {line}" for text in lines for line in text.splitlines())]
+    if lines:
+        print("\n".join(lines), flush=True)
+
+
+def _closing(records: list[dict[str, Any]], files: int) -> str:
+    right = sum(map(passes, records))
+    counts: dict[str, int] = {}
+    for record in records:
+        if not passes(record):
+            verdict = record["verdict"] if record["verdict"] != "pass" else "another forward than the reference's"
+            counts[verdict] = counts.get(verdict, 0) + 1
+    where = f" in {files} files" if files > 1 else ""
+    if not records:
+        return f"no forward/backward pair and no loss found{where}; pairs are named NAME_forward and NAME_backward"
+    rest = "".join(f", {count} {verdict}" for verdict, count in counts.items())
+    return f"{right} of {len(records)} right{rest}{where}"
+
+
+def _status(records: list[dict[str, Any]], everything: list[Checked], strict: bool) -> int:
+    wrong = [record for record in records if not passes(record)]
+    if not strict:
+        wrong = [record for record in wrong if record["verdict"] not in UNDECIDED]
+    lost = any("left out" in error["message"] or "importing it" in error["message"]
+               for checked in everything for error in checked.errors)  # fmt: skip
+    return 1 if wrong or lost or not records else 0
+
+
+def _document(options: argparse.Namespace, everything: list[Checked], records: list[dict[str, Any]]) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    versions = {"python": platform.python_version(), **{name: version(name) for name in ("numpy", "scipy")}}
+    errors = [error for checked in everything for error in checked.errors]
+    return {"target": options.target, "seed": options.seed, "versions": versions, "errors": errors, "checks": records}
+
+
+def _write(out: str, document: dict[str, Any]) -> None:
+    """A whole file or none."""
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    if out == "-":
+        print(text, end="")
+        return
+    path = Path(out).absolute()
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+            file.write(text)
+        os.replace(file.name, path)
+    except OSError as error:
+        raise _Usage(f"cannot write {out}: {error.strerror or error}") from error
+
+
+def _wants_colour(options: argparse.Namespace) -> bool:
+    if options.colour != "auto":
+        return bool(options.colour == "always")
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ

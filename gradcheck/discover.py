@@ -1,0 +1,112 @@
+"""The forward/backward pairs and the losses in a file, found by the names and signatures that people give them."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .load import Problem, load
+from .pairs import Pair, required
+
+FORWARD = {"forward", "fwd", "fprop"}
+BACKWARD = {"backward", "bwd", "bprop", "backprop", "grad", "gradient"}
+
+
+@dataclass
+class Discovery:
+    """What a file holds: pairs in the order of their lines, classes with a backward or a loss, and what is unsound."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    classes: list[type] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def discover(path: Path) -> Discovery:
+    """Load a file and pair its functions; enter `load.sandboxed` first, and stay in it to call them.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    module, problems = load(path)
+    file = str(module.__file__)
+    own = [value for value in vars(module).values() if getattr(value, "__module__", None) == module.__name__]
+    functions = {
+        value.__name__: value
+        for value in own
+        if isinstance(value, types.FunctionType) and value.__code__.co_filename == file
+    }
+    pairs, alone = pair_up(functions, file)
+    problems += [Problem(file, f"{f.__name__} has no forward", f.__code__.co_firstlineno) for f in alone]
+    classes = [value for value in own if isinstance(value, type) and _is_differentiable(value)]
+    return Discovery(sorted(pairs, key=lambda pair: pair.line), classes, problems)
+
+
+def pair_up(functions: Mapping[str, Callable[..., Any]], file: str) -> tuple[list[Pair], list[Callable[..., Any]]]:
+    """Pairs and losses among functions by name, and the backwards that found no forward."""
+    forwards = {split[1]: name for name in functions if (split := _split(name)) and split[0] == "forward"}
+    pairs, alone = [], []
+    for name, function in functions.items():
+        direction, words = _split(name) or ("", ())
+        if direction == "backward":
+            forward = _forward_of(words, forwards, functions)
+            if forward is not None:
+                pairs.append(Pair("_".join(words) or Path(file).stem, functions[forward], function, file))
+            elif len(inspect.signature(function).parameters) > 1:
+                alone.append(function)
+        elif not direction and _is_loss(name, function):
+            pairs.append(Pair(name, function, None, file))
+    return pairs, alone
+
+
+def _words(name: str) -> tuple[str, ...]:
+    """The words of a name in snake_case or camelCase, in lower case."""
+    return tuple(word.lower() for word in re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).split("_") if word)
+
+
+def _split(name: str) -> tuple[str, tuple[str, ...]] | None:
+    """``("forward", ("conv", "naive"))`` of conv_forward_naive; None if the name has no direction."""
+    words = _words(name)
+    for direction, synonyms in (("forward", FORWARD), ("backward", BACKWARD)):
+        for i, word in enumerate(words):
+            if word in synonyms:
+                return direction, words[:i] + words[i + 1 :]
+    return None
+
+
+def _forward_of(
+    words: tuple[str, ...], forwards: dict[tuple[str, ...], str], functions: Mapping[str, Callable[..., Any]]
+) -> str | None:
+    """The forward of the same name, else the longest whose words all occur (batchnorm of batchnorm_alt)."""
+    if words in forwards:
+        return forwards[words]
+    bare = {_words(name): name for name in functions if not _split(name)}  # sigmoid(z) of sigmoid_backward(da, cache)
+    if words in bare:
+        return bare[words]
+    within = [key for key in forwards if key and key == words[: len(key)]]
+    return forwards[max(within, key=len)] if within else None
+
+
+def _is_loss(name: str, function: Callable[..., Any]) -> bool:
+    """Whether a function is called a loss and returns a pair, as far as its source tells."""
+    if "loss" not in _words(name) or len(required(function)) < 2:
+        return False
+    try:
+        tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(function)))
+    except (OSError, SyntaxError):
+        return True
+    returned = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return)]
+    return not returned or any(not isinstance(value, ast.Tuple) or len(value.elts) == 2 for value in returned[-1:])
+
+
+def _is_differentiable(cls: type) -> bool:
+    return all(callable(getattr(cls, name, None)) for name in ("forward", "backward")) or callable(
+        getattr(cls, "loss", None)
+    )

@@ -1,0 +1,253 @@
+"""Inputs for a pair: a sweep of legal settings, each drawn from a seed."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .pairs import Pair, required
+
+Values = dict[str, Any]
+
+# A parameter with one of these names is the course's parameter of the other name.
+ALIASES = {
+    "input": "x", "inputs": "x", "data": "x", "z": "x", "weight": "w", "weights": "w", "kernel": "w", "filters": "w",
+    "bias": "b", "biases": "b", "scores": "x", "logits": "x", "labels": "y", "target": "y", "targets": "y",
+    "padding": "pad", "strides": "stride", "groups": "g", "num_groups": "g", "scale": "gamma", "shift": "beta",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One legal way to call a forward.
+
+    Parameters
+    ----------
+    text : str
+        What is told of it: ``x (2, 3, 6, 6), w (4, 3, 2, 2), stride 2, pad 0``.
+    draw : callable
+        ``draw(rng) -> values`` by the course's parameter names; fresh arrays at each call.
+    usual : bool
+        Whether every forward of this name has to take it: an error in a usual setting is a fault, in another a limit.
+    """
+
+    text: str
+    draw: Callable[[np.random.Generator], Values]
+    usual: bool = True
+
+    def arguments(self, pair: Pair, seed: int = 0) -> tuple[Any, ...] | None:
+        """The arguments of the pair's forward, in its order; None if its parameters are others."""
+        return bind(pair.forward, self.draw(np.random.default_rng(seed)))
+
+
+def bind(function: Callable[..., Any], values: Values) -> tuple[Any, ...] | None:
+    """Values in the order of a function's parameters: by name where all names are known, else by position."""
+    known = {name.lower(): value for name, value in values.items()}
+    flat = {key.lower(): v for value in values.values() if isinstance(value, dict) for key, v in value.items()}
+    known = {**flat, **known}
+    parameters = list(inspect.signature(function).parameters.values())
+    names = [ALIASES.get(p.name.lower(), p.name.lower()) for p in parameters]
+    needed = len(required(function))
+    if all(name in known for name in names[:needed]):
+        taken = itertools.takewhile(lambda name: name in known, names)
+        return tuple(known[name] for name in taken)
+    return tuple(values.values()) if needed == len(values) else None
+
+
+def fitting(pair: Pair, variants: Iterable[list[Setting]], seed: int = 0) -> list[Setting]:
+    """The first list of settings that the pair's code is written for: its gradients have the shapes of its arguments.
+
+    Documentation and code disagree on gamma of shape (C,) or (1, C, 1, 1), and on W of shape (D, C) or (C, D). Where
+    no variant fits wholly, the first that forward accepts; where none is accepted, the first.
+    """
+    ranked = []
+    for settings in variants:
+        fit = _fit(pair, settings[0].arguments(pair, seed)) if settings else -1
+        if fit == 2:
+            return settings
+        ranked.append((fit, settings))
+    return max(ranked, key=lambda ranking: ranking[0])[1] if ranked else []
+
+
+def _fit(pair: Pair, arguments: tuple[Any, ...] | None) -> int:
+    """2 if the gradients have the arguments' shapes, 1 if only forward runs, 0 if it raises, -1 if nothing binds."""
+    if arguments is None:
+        return -1
+    try:
+        outs = pair.outputs(*copy.deepcopy(arguments))
+    except Exception:
+        return 0
+    if not all(map(_is_numeric, outs)):
+        return 0
+    try:
+        gradients = pair.gradients(*copy.deepcopy(arguments))
+    except Exception:
+        return 1
+    shapes = [np.shape(a) for a in arguments if is_differentiable(a)][: len(gradients)]
+    return 2 if [np.shape(gradient) for gradient in gradients] == shapes else 1
+
+
+def is_differentiable(value: Any) -> bool:
+    """Whether an argument is a floating array; labels, indices, masks and settings are not."""
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+
+
+def _is_numeric(out: Any) -> bool:
+    return isinstance(out, (np.ndarray, np.generic, float, int)) and np.asarray(out).dtype.kind in "fiu"
+
+
+# --- from the docstring
+
+SIZES = {"N": 4, "D": 3, "M": 5, "T": 2, "H": 6, "C": 3, "V": 7, "F": 4, "K": 3, "W": 5, "HH": 3, "WW": 2, "G": 1}
+SCALARS = {
+    "stride": 1, "pad": 1, "p": 0.4, "rate": 0.4, "keep_prob": 0.6, "drop_prob": 0.4, "momentum": 0.9,
+    "eps": 1e-5, "epsilon": 1e-5, "mode": "train", "training": True, "train": True, "is_train": True, "g": 1,
+    "reg": 0.1, "alpha": 0.1, "slope": 0.1, "delta": 1.0, "lambd": 0.1, "axis": 0, "num_heads": 1,
+    "pool_height": 2, "pool_width": 2, "pool_size": 2, "activation": "relu", "verbose": False,
+}  # fmt: skip
+SHAPE = re.compile(r"(?:shape|size|dimensions?)\s*(?:is|of|:|=)?\s*`*\(([^()]*)\)`*", re.IGNORECASE)
+ENTRY = re.compile(r"^[\s*\-:]*(?:param\s+)?`*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)`*\s*(?::|--?|is\b)\s*(.*)$")
+INTEGRAL = re.compile(r"label|ind(?:ex|ices)|integer|\bints?\b|0\s*<=", re.IGNORECASE)
+
+
+def documented(pair: Pair, seed: int = 0) -> list[Setting]:
+    """Settings from shapes in the forward's docstring, such as ``x: Input data, of shape (N, d_1, ..., d_k)``."""
+    entries = dict(_entries(inspect.getdoc(pair.forward) or ""))
+    if not entries:
+        return []
+    settings = []
+    for shift in (0, 1):
+        sizes = dict(SIZES) if not shift else {name: size + 1 for name, size in SIZES.items()}
+        kinds = {name: _documented_kind(name, entries.get(name, ""), sizes) for name in required(pair.forward)}
+        if any(kind is None for kind in kinds.values()):
+            return []
+        text = ", ".join(f"{name} {kind[1]}" for name, kind in kinds.items() if kind and kind[0] != "scalar")
+        settings.append(Setting(text, _drawing(kinds), usual=not shift))
+    return settings
+
+
+def _entries(doc: str) -> Iterator[tuple[str, str]]:
+    """Parameter names and what the docstring says of each; a description may go on over more lines."""
+    names: list[str] = []
+    said = ""
+    for line in doc.splitlines():
+        found = ENTRY.match(line)
+        if re.match(r"\s*(returns?|outputs?)\b", line, re.IGNORECASE):
+            break
+        if found:
+            yield from ((name, said) for name in names)
+            names, said = re.split(r"\s*,\s*", found[1]), found[2]
+        else:
+            said += " " + line.strip()
+    yield from ((name, said) for name in names)
+
+
+Kind = tuple[str, Any]  # ("float" or "int" or "bool", shape), or ("scalar", value)
+
+
+def _documented_kind(name: str, said: str, sizes: dict[str, int]) -> Kind | None:
+    found = SHAPE.search(said)
+    if found is None:
+        return ("float", (sizes["N"], sizes["D"])) if "any shape" in said.lower() else _named_kind(name)
+    shape = tuple(_extent(word, sizes) for word in _collapsed(found[1]) if word)
+    if re.search(r"bool|mask", said, re.IGNORECASE):
+        return "bool", shape
+    return "int" if INTEGRAL.search(said) else "float", shape
+
+
+def _named_kind(name: str) -> Kind | None:
+    """A value that is no array, from its name alone."""
+    if re.search(r"param|config|options|hparam", name.lower()):
+        return "scalar", dict(SCALARS)
+    return ("scalar", SCALARS[name.lower()]) if name.lower() in SCALARS else None
+
+
+def _collapsed(dims: str) -> list[str]:
+    """``N, d_1, ..., d_k`` as N, D: what lies around an ellipsis is one axis."""
+    words = [word.strip() for word in dims.split(",")]
+    if "..." not in dims:
+        return words
+    return [*[word for word in words if not re.search(r"\.\.\.|\d$|_k$|dk$|dn$", word)], "D"]
+
+
+def _extent(word: str, sizes: dict[str, int]) -> int:
+    """The size of one axis: a number, a symbol, or a number times a symbol (4H, 4*H)."""
+    found = re.fullmatch(r"(\d*)\s*\*?\s*([A-Za-z_]*)'?", word)
+    if found is None:
+        return 3
+    count, symbol = int(found[1] or 1), found[2]
+    if not symbol:
+        return count
+    return count * sizes.setdefault(symbol, 2 + len(sizes) % 5)
+
+
+def _drawing(kinds: dict[str, Kind | None]) -> Callable[[np.random.Generator], Values]:
+    def draw(rng: np.random.Generator) -> Values:
+        return {name: _value(kind, rng) for name, kind in kinds.items() if kind}
+
+    return draw
+
+
+def _value(kind: Kind, rng: np.random.Generator) -> Any:
+    what, of = kind
+    if what == "scalar":
+        return dict(of) if isinstance(of, dict) else of
+    if what == "int":
+        return rng.integers(0, 3, of)  # small, so that they repeat and stay in range
+    return rng.random(of) > 0.3 if what == "bool" else rng.standard_normal(of)
+
+
+# --- by search
+
+SHAPES: list[tuple[int, ...]] = [
+    (4, 3),
+    (3, 5),
+    (5,),
+    (4, 5),
+    (3,),
+    (2, 3, 5, 6),
+    (4, 3, 3, 2),
+    (4,),
+    (2, 4, 3),
+    (5, 5),
+    (1, 3, 1, 1),
+    (),
+]
+MOST = 2000  # combinations tried
+
+
+def searched(pair: Pair, seed: int = 0) -> list[Setting]:
+    """A setting with small shapes that forward accepts, and backward answers with gradients of the same shapes."""
+    names = required(pair.forward)
+    best: tuple[int, Setting | None] = (0, None)
+    for kinds in itertools.islice(itertools.product(*map(_candidates, names)), MOST):
+        text = ", ".join(f"{name} {kind[1]}" for name, kind in zip(names, kinds) if kind[0] != "scalar")
+        setting = Setting(text, _drawing(dict(zip(names, kinds))))
+        fit = _fit(pair, setting.arguments(pair, seed))
+        if fit == 2:
+            return [setting]
+        if fit > best[0]:
+            best = fit, setting
+    return [best[1]] if best[1] else []
+
+
+def _candidates(name: str) -> list[Kind]:
+    """Kinds worth trying for a parameter, likeliest first."""
+    name = ALIASES.get(name.lower(), name.lower())
+    scalar = _named_kind(name)
+    if scalar:
+        return [scalar]
+    if name == "y":
+        return [("int", (4,)), ("int", (4, 3)), ("float", (4, 3)), ("float", (4,))]
+    if "mask" in name:
+        return [("bool", shape) for shape in SHAPES]
+    shapes = sorted(SHAPES, key=len) if name in ("b", "beta", "gamma") or name.startswith("b") else SHAPES
+    floats: list[Kind] = [("float", shape) for shape in shapes if shape or name != "x"]
+    return [*floats, ("int", (2, 4))] if name == "x" else floats  # words of a sequence

@@ -1,0 +1,84 @@
+"""A pair checked over its settings: one report of where it is right and where it is wrong."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from .cs231n import Difference, plan
+from .inputs import Setting
+from .localize import ENTRIES
+from .pairs import Pair
+from .raised import describe
+from .report import Finding, Report, merge
+
+FEW = 50  # entries to compare one by one where another setting has already shown a mistake
+
+
+def sweep(pair: Pair, *, seed: int = 0, quick: bool = False, settings: list[Setting] | None = None) -> Report:
+    """Check a pair at each of its settings, and its forward against the reference of its name.
+
+    Parameters
+    ----------
+    pair : Pair
+        See `discover`.
+    seed : int, default 0
+        Of the inputs, dout and the directions.
+    quick : bool, default False
+        Whether to check at the first setting only.
+    settings : list of Setting, optional
+        In place of those of the course, of the docstring, or of the search.
+
+    Returns
+    -------
+    Report
+        The gravest of all, with the settings tried and those that failed. That forward refuses an unusual setting is
+        a note; that it refuses a usual one is an error.
+    """
+    difference: Difference | None = None
+    if settings is None:
+        settings, difference = plan(pair, seed)
+    if not settings:
+        return _without_inputs(pair)
+    reports: dict[str, Report] = {}
+    limits = []
+    for setting in settings[: 1 if quick else None]:
+        arguments = setting.arguments(pair, seed)
+        if arguments is None:
+            continue
+        try:
+            outs = _outputs(pair, arguments)
+        except Exception as error:
+            if not setting.usual:
+                limits.append(f"not checked at {setting.text}: {describe('forward', error, [pair.forward]).text}")
+                continue
+            outs = None
+        failed = any(report.verdict not in ("pass", "inconclusive", "vacuous") for report in reports.values())
+        report = pair.check(arguments, rng=seed, entries=FEW if failed else ENTRIES)
+        if outs is not None and difference is not None:
+            _compare_forward(report, difference(setting.draw(np.random.default_rng(seed)), outs))
+        reports[setting.text] = report
+    merged = merge(pair.name, reports)
+    merged.notes += limits
+    return merged
+
+
+def _outputs(pair: Pair, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """What forward computes; None if it is not written yet."""
+    with np.errstate(all="ignore"):
+        outs = pair.outputs(*copy.deepcopy(arguments))
+    return None if any(out is None for out in outs) else outs
+
+
+def _compare_forward(report: Report, difference: str) -> None:
+    report.forward_matches_reference = not difference
+    if difference:
+        report.notes.insert(0, f"forward differs from the reference: {difference}")
+
+
+def _without_inputs(pair: Pair) -> Report:
+    """A pair of whose arguments nothing is known, and that accepted nothing."""
+    text = f"no inputs are known that {pair.names[0]} accepts; give them with --inputs"
+    return Report(pair.name, findings=[Finding("vacuous", "", text)])

@@ -1,0 +1,69 @@
+"""One file, checked in a process of its own: what it prints is swallowed, what is found goes out as lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from . import cs231n
+from .discover import Discovery, discover
+from .given import given_settings
+from .load import sandboxed
+from .pairs import Pair
+from .sweep import sweep
+
+
+def events(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What is found in a file: first its problems and the names of its pairs, then a record for each pair.
+
+    Parameters
+    ----------
+    order : dict
+        What to do: `file`, `names` (None for all), `done` (names not to check again), `seed`, `quick`, `list`,
+        `inputs` (a file, or None), `colour`.
+    """
+    cs231n.ours()
+    path = Path(order["file"])
+    with sandboxed(path):
+        found = discover(path)
+        chosen = [pair for pair in found.pairs if order["names"] is None or pair.name in order["names"]]
+        yield _contents(found, chosen)
+        given = given_settings(order["inputs"]) if order["inputs"] else {}
+        for pair in chosen:
+            if pair.name in order["done"]:
+                continue
+            if order["list"]:
+                yield {"listed": pair.name, "settings": [s.text for s in cs231n.plan(pair, order["seed"]).settings]}
+                continue
+            settings = given.get(pair.name) or given.get(pair.forward.__name__)
+            report = sweep(pair, seed=order["seed"], quick=order["quick"], settings=settings)
+            yield {"check": record(pair, report), "text": report.format(colour=order["colour"])}
+
+
+def _contents(found: Discovery, chosen: list[Pair]) -> dict[str, Any]:
+    errors = [{"file": p.file, "message": p.message, "line": p.line} for p in found.problems]
+    return {"errors": errors, "found": [pair.name for pair in found.pairs], "names": [pair.name for pair in chosen]}
+
+
+def record(pair: Pair, report: Any) -> dict[str, Any]:
+    """A pair's report for the JSON."""
+    forward, backward = pair.names
+    return {"file": pair.file, "name": pair.name, "forward": forward, "backward": backward, **report.as_dict()}
+
+
+def main() -> None:
+    """Read the order from stdin, write events to what was stdout; from now on stdout is nowhere."""
+    order = json.load(sys.stdin)
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out, open(os.devnull, "r+") as nowhere:
+        for descriptor in (0, 1, 2):
+            os.dup2(nowhere.fileno(), descriptor)
+        for event in events(order):
+            print(json.dumps(event), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()
