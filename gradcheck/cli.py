@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    options = parser().parse_args(argv)
+    options = parser().parse_intermixed_args(argv)
     try:
         return _main(options)
     except _Usage as error:
@@ -83,8 +83,8 @@ def _main(options: argparse.Namespace) -> int:
         everything.append(checked)
         if not quiet_stdout:
             _print(checked, options, several=len(files) > 1)
-    found = [name for checked in everything for name in checked.found]
-    missing = [name for name in names or () if name not in found]
+    found = {name: answers for checked in everything for name, answers in checked.found.items()}
+    missing = [name for name in names or () if not any(name in answers for answers in found.values())]
     if missing and not options.gradescope:
         raise _Usage(f"no pair is named {', '.join(missing)}; found: {', '.join(found) or 'none'}")
     records = [record for checked in everything for record in checked.checks]

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import settings
 from .inputs import Setting, Values, documented, fitting, searched
+from .instances import Instance, NetLoss, net_settings
 from .pairs import Pair, required
 from .settings import PARTS, Variants
 
@@ -39,12 +40,15 @@ def plan(pair: Pair, seed: int = 0) -> Plan:
 
     Other parameters than the course's mean that it is something else that happens to bear the name.
     """
-    known = family(pair)
+    if isinstance(pair, NetLoss):
+        return Plan(net_settings(pair), None)
+    known = None if isinstance(pair, Instance) else family(pair)
     if known:
         found = fitting(pair, known.variants(), seed)
         if found and found[0].arguments(pair, seed) is not None:
             return Plan(found, known.difference)
-    return Plan(fitting(pair, [documented(pair, seed)], seed) or searched(pair, seed), None)
+    sizes = pair.sizes if isinstance(pair, Instance) else ()
+    return Plan(fitting(pair, [documented(pair, seed)], seed) or searched(pair, seed, sizes), None)
 
 
 def family(pair: Pair) -> Family | None:

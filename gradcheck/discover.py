@@ -1,4 +1,4 @@
-"""The forward/backward pairs and the losses in a file, found by the names and signatures that people give them."""
+"""The pairs, losses and layer classes in a file, found by the names and signatures that people give them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .instances import instances_of
 from .load import Problem, load
 from .pairs import Pair, required
 
@@ -20,10 +21,9 @@ BACKWARD = {"backward", "bwd", "bprop", "backprop", "grad", "gradient"}
 
 @dataclass
 class Discovery:
-    """What a file holds: pairs in the order of their lines, classes with a backward or a loss, and what is unsound."""
+    """What a file holds: pairs, of functions and of classes, in the order of their lines, and what is unsound."""
 
     pairs: list[Pair] = field(default_factory=list)
-    classes: list[type] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -46,7 +46,8 @@ def discover(path: Path) -> Discovery:
     pairs, alone = pair_up(functions, file)
     problems += [Problem(file, f"{f.__name__} has no forward", f.__code__.co_firstlineno) for f in alone]
     classes = [value for value in own if isinstance(value, type) and _is_differentiable(value)]
-    return Discovery(sorted(pairs, key=lambda pair: pair.line), classes, problems)
+    pairs += instances_of([cls for cls in classes if not _is_base(cls, classes)], file)
+    return Discovery(sorted(pairs, key=lambda pair: pair.line), problems)
 
 
 def pair_up(functions: Mapping[str, Callable[..., Any]], file: str) -> tuple[list[Pair], list[Callable[..., Any]]]:
@@ -107,6 +108,10 @@ def _is_loss(name: str, function: Callable[..., Any]) -> bool:
 
 
 def _is_differentiable(cls: type) -> bool:
-    return all(callable(getattr(cls, name, None)) for name in ("forward", "backward")) or callable(
-        getattr(cls, "loss", None)
-    )
+    has = {name for name in ("forward", "backward", "loss") if callable(getattr(cls, name, None))}
+    return {"forward", "backward"} <= has or "loss" in has
+
+
+def _is_base(cls: type, classes: list[type]) -> bool:
+    """Whether others build on a class that does not do anything itself, or is abstract."""
+    return inspect.isabstract(cls) or any(issubclass(other, cls) for other in classes if other is not cls)

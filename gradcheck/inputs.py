@@ -81,10 +81,11 @@ def _fit(pair: Pair, arguments: tuple[Any, ...] | None) -> int:
     if arguments is None:
         return -1
     try:
-        outs = pair.outputs(*copy.deepcopy(arguments))
+        with np.errstate(all="ignore"):
+            outs = pair.outputs(*copy.deepcopy(arguments))
     except Exception:
         return 0
-    if not all(map(_is_numeric, outs)):
+    if not all(map(_is_numeric, outs)) or not all(np.isfinite(out).all() for out in outs):
         return 0
     try:
         gradients = pair.gradients(*copy.deepcopy(arguments))
@@ -149,7 +150,7 @@ def _entries(doc: str) -> Iterator[tuple[str, str]]:
     yield from ((name, said) for name in names)
 
 
-Kind = tuple[str, Any]  # ("float" or "int" or "bool", shape), or ("scalar", value)
+Kind = tuple[str, Any]  # ("float", "positive", "int", "bit" or "bool", shape), or ("scalar", value)
 
 
 def _documented_kind(name: str, said: str, sizes: dict[str, int]) -> Kind | None:
@@ -201,6 +202,10 @@ def _value(kind: Kind, rng: np.random.Generator) -> Any:
         return dict(of) if isinstance(of, dict) else of
     if what == "int":
         return rng.integers(0, 3, of)  # small, so that they repeat and stay in range
+    if what == "bit":
+        return rng.integers(0, 2, of)
+    if what == "positive":
+        return rng.uniform(0.5, 2, of)
     return rng.random(of) > 0.3 if what == "bool" else rng.standard_normal(of)
 
 
@@ -223,11 +228,15 @@ SHAPES: list[tuple[int, ...]] = [
 MOST = 2000  # combinations tried
 
 
-def searched(pair: Pair, seed: int = 0) -> list[Setting]:
-    """A setting with small shapes that forward accepts, and backward answers with gradients of the same shapes."""
+def searched(pair: Pair, seed: int = 0, sizes: Iterable[int] = ()) -> list[Setting]:
+    """A setting with small shapes that forward accepts, and backward answers with gradients of the same shapes.
+
+    `sizes` are numbers of features or channels to try beside the usual ones.
+    """
     names = required(pair.forward)
+    shapes = [*SHAPES, *(shape for D in sizes for shape in [(4, D), (2, 5, D), (2, D, 5), (2, D, 5, 6)])]
     best: tuple[int, Setting | None] = (0, None)
-    for kinds in itertools.islice(itertools.product(*map(_candidates, names)), MOST):
+    for kinds in itertools.islice(itertools.product(*(_candidates(name, shapes) for name in names)), MOST):
         text = ", ".join(f"{name} {kind[1]}" for name, kind in zip(names, kinds) if kind[0] != "scalar")
         setting = Setting(text, _drawing(dict(zip(names, kinds))))
         fit = _fit(pair, setting.arguments(pair, seed))
@@ -238,16 +247,20 @@ def searched(pair: Pair, seed: int = 0) -> list[Setting]:
     return [best[1]] if best[1] else []
 
 
-def _candidates(name: str) -> list[Kind]:
+def _candidates(name: str, shapes: list[tuple[int, ...]]) -> list[Kind]:
     """Kinds worth trying for a parameter, likeliest first."""
     name = ALIASES.get(name.lower(), name.lower())
     scalar = _named_kind(name)
     if scalar:
         return [scalar]
     if name == "y":
-        return [("int", (4,)), ("int", (4, 3)), ("float", (4, 3)), ("float", (4,))]
+        several: list[Kind] = [("int", (4,)), ("int", (4, 3)), ("float", (4, 3)), ("float", (4,)), ("bit", (4,))]
+        return [*several, ("int", (2, 4)), ("bit", (4, 3))]
     if "mask" in name:
-        return [("bool", shape) for shape in SHAPES]
-    shapes = sorted(SHAPES, key=len) if name in ("b", "beta", "gamma") or name.startswith("b") else SHAPES
+        return [("bool", shape) for shape in shapes]
+    if name in ("b", "beta", "gamma") or name.startswith("b"):
+        shapes = sorted(shapes, key=len)
     floats: list[Kind] = [("float", shape) for shape in shapes if shape or name != "x"]
-    return [*floats, ("int", (2, 4))] if name == "x" else floats  # words of a sequence
+    if name != "x":
+        return floats
+    return [*floats, ("int", (2, 4)), ("positive", (4, 3))]  # words of a sequence, and what a logarithm takes

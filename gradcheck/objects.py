@@ -67,7 +67,7 @@ class LayerObject:
         if wrt is None and is_loss(layer):
             wrt = names_of(layer.forward, min(1, len(values)))  # the scores; what follows are targets
         self._inputs = Inputs(layer.forward, values, wrt)
-        self.own = _Parametrised(layer, np.random.default_rng(0))
+        self.own = _Parametrised(_with_gradients(layer, values), np.random.default_rng(0))
         self.title = type(layer).__name__
         self.functions = [layer.forward, layer.backward]
         self.n_inputs = len(self._inputs.names)
@@ -84,12 +84,12 @@ class LayerObject:
         out = layer.forward(*filled)
 
         def backward(douts: list[Any]) -> list[Any]:
-            parameters = parameters_of(layer).values()
-            for parameter in parameters:
+            for parameter in parameters_of(layer).values():
                 _forget_grad(parameter)
             returned = layer.backward(*(douts if self.takes_dout else ()))
             gradients = self._inputs.pick(returned) if self.n_inputs else []
-            return [*gradients, *(parameter.grad for parameter in parameters_of(layer).values())]
+            parameters = parameters_of(layer)
+            return [*gradients, *(parameters[name].grad for name in self.own.parameter_names)]
 
         def changed() -> list[str]:
             pairs = zip(self.own.parameter_names, arrays[self.n_inputs :], values)
@@ -189,6 +189,23 @@ def parameters_of(thing: Any) -> dict[str, Any]:
         return {f"params[{i}]": _Item(thing, i) for i, value in enumerate(params) if is_floating(value)}
     attributes = getattr(thing, "__dict__", {})
     return {name: _Attribute(thing, name) for name in attributes if _has_gradient(thing, name)}
+
+
+def _with_gradients(layer: Any, values: Sequence[Any]) -> Any:
+    """A copy of a layer with attributes W that has its dW from the start, and not from its first backward on."""
+    arrays = [name for name, value in getattr(layer, "__dict__", {}).items() if is_floating(value)]
+    if not arrays or parameters_of(layer):
+        return layer
+    trial, copied = copy.deepcopy(layer), copy.deepcopy(layer)
+    try:
+        out = trial.forward(*copy.deepcopy(list(values)))
+        trial.backward(*([np.ones_like(out)] if takes_argument(layer.backward) else []))
+    except Exception:  # the check itself says what it raises
+        return layer
+    for name in arrays:
+        if hasattr(trial, f"d{name}"):
+            setattr(copied, f"d{name}", np.zeros_like(getattr(copied, name)))
+    return copied
 
 
 def is_loss(layer: Any) -> bool:

@@ -196,9 +196,14 @@ class Report:
         tail = [f"  no fault in {_summary(good)}"] if good else []
         tail += ["  forward differs from the reference"] if self.forward_matches_reference is False else []
         tail += [f"  note: {note}" for note in self.notes[:3]]
-        if self.failed:
+        if self.failed and self.verdict != "not_implemented":
             passed = [text for text in self.tried if text not in self.failed]
-            tail += [f"  wrong at {_listed(self.failed)}", *([f"  right at {_listed(passed)}"] if passed else [])]
+            tail += (
+                [f"  wrong at {_listed(self.failed)}"]
+                if passed
+                else [f"  wrong at every setting, as at {self.failed[0]}"]
+            )
+            tail += [f"  right at {_listed(passed)}"] if passed else []
         room = MAX_LINES - 1 - len(tail)
         if len(lines) > room:
             lines[room - 1 :] = [f"  ... and {len(lines) - room + 1} lines more of this kind"]

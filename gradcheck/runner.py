@@ -22,7 +22,7 @@ class Checked:
 
     file: str
     errors: list[dict[str, Any]] = field(default_factory=list)  # what of it could not be imported
-    found: list[str] = field(default_factory=list)  # the names of all its pairs
+    found: dict[str, list[str]] = field(default_factory=dict)  # its pairs, each with all that it answers to
     checks: list[dict[str, Any]] = field(default_factory=list)  # the records of those checked
     texts: list[str] = field(default_factory=list)  # their reports, to be printed
     listed: list[dict[str, Any]] = field(default_factory=list)  # names and settings, where only a list was asked for

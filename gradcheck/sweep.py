@@ -61,7 +61,8 @@ def sweep(pair: Pair, *, seed: int = 0, quick: bool = False, settings: list[Sett
             _compare_forward(report, difference(setting.draw(np.random.default_rng(seed)), outs))
         reports[setting.text] = report
     merged = merge(pair.name, reports)
-    merged.notes += limits
+    if merged.verdict not in ("error", "not_implemented"):
+        merged.notes += limits
     return merged
 
 

@@ -30,7 +30,7 @@ def events(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
     path = Path(order["file"])
     with sandboxed(path):
         found = discover(path)
-        chosen = [pair for pair in found.pairs if order["names"] is None or pair.name in order["names"]]
+        chosen = [pair for pair in found.pairs if order["names"] is None or called(pair) & set(order["names"])]
         yield _contents(found, chosen)
         given = given_settings(order["inputs"]) if order["inputs"] else {}
         for pair in chosen:
@@ -39,14 +39,20 @@ def events(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
             if order["list"]:
                 yield {"listed": pair.name, "settings": [s.text for s in cs231n.plan(pair, order["seed"]).settings]}
                 continue
-            settings = given.get(pair.name) or given.get(pair.forward.__name__)
+            settings = next((given[name] for name in called(pair) if name in given), None)
             report = sweep(pair, seed=order["seed"], quick=order["quick"], settings=settings)
             yield {"check": record(pair, report), "text": report.format(colour=order["colour"])}
 
 
+def called(pair: Pair) -> set[str]:
+    """All that a pair answers to: its own name and those of its functions."""
+    return {pair.name, *filter(None, pair.names)}
+
+
 def _contents(found: Discovery, chosen: list[Pair]) -> dict[str, Any]:
     errors = [{"file": p.file, "message": p.message, "line": p.line} for p in found.problems]
-    return {"errors": errors, "found": [pair.name for pair in found.pairs], "names": [pair.name for pair in chosen]}
+    names = {pair.name: sorted(called(pair)) for pair in found.pairs}
+    return {"errors": errors, "found": names, "names": [pair.name for pair in chosen]}
 
 
 def record(pair: Pair, report: Any) -> dict[str, Any]:

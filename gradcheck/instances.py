@@ -1,0 +1,151 @@
+"""Classes with a forward and backward, or a net's loss: made with small sizes, and brought to the form of a pair."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .check import check_layer, check_loss
+from .inputs import Setting
+from .pairs import Pair
+from .report import Report
+from .state import replaying
+
+# What a constructor is given for a parameter of this name; other required ones get 3, 5, 4, 2 in turn.
+SIZES: dict[str, Any] = {
+    "input_dim": 3, "in_features": 3, "input_size": 3, "n_in": 3, "nin": 3, "in_dim": 3, "in_channels": 3, "D": 3,
+    "num_features": 3, "embed_dim": 6, "hidden_dim": 5, "hidden_size": 5, "H": 5, "num_classes": 4, "output_dim": 4,
+    "out_features": 5, "output_size": 4, "out_channels": 4, "num_filters": 4, "filter_size": 3, "kernel_size": 3,
+    "stride": 1, "padding": 1, "pad": 1, "pool_size": 2, "num_heads": 2, "hidden_dims": [5, 4], "hidden_size_list": [5],
+    "p": 0.4, "rate": 0.4, "dropout_ratio": 0.4, "eps": 1e-5, "alpha": 0.1, "momentum": 0.9, "reg": 0.1,
+    "weight_scale": 0.5, "weight_init_std": 0.5, "dtype": np.float64, "seed": 0, "rng": 0,
+}  # fmt: skip
+SPARE = (3, 5, 4, 2, 6)
+
+
+@dataclass(frozen=True)
+class Instance(Pair):
+    """An object that has forward and backward; every call makes a new one, which is the cache.
+
+    `sizes` are the numbers that its constructor was given.
+    """
+
+    make: Callable[[], Any] = field(default=object, kw_only=True)
+    sizes: tuple[int, ...] = field(default=(), kw_only=True)
+
+    def check(self, arguments: tuple[Any, ...], **options: Any) -> Report:
+        """Check the gradients of the inputs and of every parameter."""
+        return check_layer(self.make(), *arguments, **options)
+
+
+@dataclass(frozen=True)
+class NetLoss(Pair):
+    """A net with a dict `params` whose ``loss(X, y)`` returns the loss and a dict of gradients."""
+
+    make: Callable[[], Any] = field(default=object, kw_only=True)
+
+    def check(self, arguments: tuple[Any, ...], **options: Any) -> Report:
+        """Check the gradient of every parameter."""
+        return check_loss(self.make().loss, *arguments, **options)
+
+
+def instances_of(classes: list[type], file: str) -> Iterator[Pair]:
+    """A pair for each class that can be made from small numbers."""
+    for cls in classes:
+        values = _arguments_of(cls)
+        if values is None:
+            continue
+        make = functools.partial(_make, cls, values)
+        made = make()
+        if hasattr(made, "forward") and hasattr(made, "backward"):
+            sizes = tuple(dict.fromkeys(value for value in values.values() if type(value) is int and value > 2))
+            yield Instance(cls.__name__, *_as_functions(cls, make), file, make=make, sizes=sizes)
+        elif isinstance(getattr(made, "params", None), dict) and callable(getattr(made, "loss", None)):
+            yield NetLoss(cls.__name__, _as_loss(cls, make), None, file, make=make)
+
+
+def net_settings(pair: NetLoss) -> list[Setting]:
+    """X and labels for a net: rows of as many features as its first weights take, or else images."""
+
+    def setting(N: int, X: tuple[int, ...]) -> Setting:
+        def draw(rng: np.random.Generator) -> dict[str, Any]:
+            return {"X": rng.standard_normal((N, *X)), "y": rng.integers(0, 3, N)}
+
+        return Setting(f"X {(N, *X)}", draw)
+
+    features = next((value.shape[0] for value in pair.make().params.values() if np.ndim(value) == 2), 3)
+    for X in [(features,), (3, 32, 32), (1, 28, 28)]:
+        settings = [setting(4, X), setting(1, X)]
+        try:
+            pair.outputs(*(settings[0].arguments(pair) or ()))
+        except Exception:
+            continue
+        return settings
+    return []
+
+
+def _arguments_of(cls: type) -> dict[str, Any] | None:
+    """Small values for a constructor's parameters that it accepts; None if there are none."""
+    try:
+        parameters = list(inspect.signature(cls).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    takers = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    spare = iter(SPARE)
+    needed = {p.name: SIZES[p.name] if p.name in SIZES else next(spare, 3) for p in takers if p.default is p.empty}
+    small = {p.name: SIZES[p.name] for p in takers if p.name in SIZES and np.ndim(p.default) == 0} | needed
+    for values in (small, needed):
+        try:
+            _make(cls, values)
+        except Exception:  # these do not fit together
+            continue
+        return values
+    return None
+
+
+def _make(cls: type, values: dict[str, Any]) -> Any:
+    """An object of which weights drawn from NumPy's global generator are the same every time."""
+    with replaying([]):
+        np.random.seed(0)  # noqa: NPY002
+        return cls(**copy.deepcopy(values))
+
+
+def _as_functions(cls: Any, make: Callable[[], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    def forward(*arguments: Any) -> Any:
+        made = make()
+        return made.forward(*arguments), made
+
+    def backward(dout: Any, cache: Any) -> Any:
+        without = not _takes_dout(cache.backward)
+        return cache.backward() if without else cache.backward(dout)
+
+    made = make()
+    _name(forward, cls.forward, f"{cls.__name__}.forward", inspect.signature(made.forward))
+    _name(backward, cls.backward, f"{cls.__name__}.backward", inspect.signature(backward))
+    return forward, backward
+
+
+def _takes_dout(backward: Callable[..., Any]) -> bool:
+    return bool(inspect.signature(backward).parameters)
+
+
+def _as_loss(cls: Any, make: Callable[[], Any]) -> Callable[..., Any]:
+    def loss(*arguments: Any) -> Any:
+        return make().loss(*arguments)
+
+    positional = list(itertools.islice(inspect.signature(make().loss).parameters.values(), 2))
+    _name(loss, cls.loss, f"{cls.__name__}.loss", inspect.Signature([p.replace(default=p.empty) for p in positional]))
+    return loss
+
+
+def _name(function: Any, method: Any, name: str, signature: inspect.Signature) -> None:
+    """Let a function be taken for a method: its name, docstring and place."""
+    function.__wrapped__, function.__doc__, function.__signature__ = method, method.__doc__, signature
+    function.__name__ = name

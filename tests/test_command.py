@@ -1,0 +1,232 @@
+"""``python -m gradcheck``: whole files of other people's code, checked without configuration."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gradcheck.cli import main
+from gradcheck.runner import run
+
+RIGHT = """
+import numpy as np
+
+def affine_forward(x, w, b):
+    print("not to be seen")
+    return x.reshape(len(x), -1) @ w + b, (x, w, b)
+
+def affine_backward(dout, cache):
+    x, w, b = cache
+    return (dout @ w.T).reshape(x.shape), x.reshape(len(x), -1).T @ dout, dout.sum(axis=0)
+"""
+# The gradient of b lacks the sum; relu is a leaky one with the right gradient; the last has no body yet.
+WRONG = """
+import numpy as np
+
+def affine_forward(x, w, b):
+    return x.reshape(len(x), -1) @ w + b, (x, w, b)
+
+def affine_backward(dout, cache):
+    x, w, b = cache
+    return (dout @ w.T).reshape(x.shape), x.reshape(len(x), -1).T @ dout, dout.mean(axis=0)
+
+def relu_forward(x):
+    return np.where(x > 0, x, 0.25 * x), x
+
+def relu_backward(dout, x):
+    return dout * np.where(x > 0, 1, 0.25)
+
+def dropout_forward(x, dropout_param):
+    pass
+
+def dropout_backward(dout, cache):
+    pass
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def to_file(text, name="mine.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return str(path)
+
+    return to_file
+
+
+@pytest.fixture
+def checked(write, tmp_path):
+    """The records of a file's checks by name, and the exit status."""
+
+    def check(text, *options):
+        out = tmp_path / "out.json"
+        status = main([write(text), "--json", str(out), *options])
+        document = json.loads(out.read_text())
+        return {record["name"]: record for record in document["checks"]}, document, status
+
+    return check
+
+
+def order(**changes):
+    return {"names": None, "seed": 0, "quick": True, "list": False, "inputs": None, "colour": False, **changes}
+
+
+def test_a_right_file_is_told_in_a_line_a_pair(write, capsys):
+    assert main([write(RIGHT)]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].startswith("affine: pass; x, w, b (")
+    assert out.splitlines()[1] == "1 of 1 right"
+    assert "not to be seen" not in out
+
+
+def test_the_command_runs_as_a_module(write):
+    done = subprocess.run(
+        [sys.executable, "-m", "gradcheck", write(RIGHT)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and done.stderr == "" and "1 of 1 right" in done.stdout
+
+
+def test_what_is_wrong_is_recorded_with_verdict_entry_and_settings(checked):
+    checks, document, status = checked(WRONG)
+    assert status == 1
+    assert set(document) == {"target", "seed", "versions", "errors", "checks"}
+    affine = checks["affine"]
+    assert (affine["verdict"], affine["forward"], affine["backward"]) == ("fail", "affine_forward", "affine_backward")
+    b = next(argument for argument in affine["arguments"] if argument["name"] == "b")
+    assert b["verdict"] == "fail" and 0 < b["worst"]["ratio"] < 1 and b["wrong"] == b["checked"] > 0
+    passing = set(affine["settings"]["tried"]) - set(affine["settings"]["failed"])
+    assert passing == {"x (1, 2, 3, 2), w (12, 4)"}  # with one example the mean is the sum
+
+
+def test_another_forward_with_its_own_gradient_passes_and_is_told(checked):
+    checks, _, status = checked(WRONG, "relu")
+    assert status == 1
+    assert checks["relu"]["verdict"] == "pass"
+    assert checks["relu"]["forward_matches_reference"] is False
+    assert "leaky ReLU, with slope 0.25" in checks["relu"]["notes"][0]
+
+
+def test_an_unfinished_pair_is_no_fault_unless_strict(write, capsys):
+    path = write(WRONG)
+    assert main([path, "dropout"]) == 0
+    assert "dropout: not_implemented" in capsys.readouterr().out
+    assert main([path, "dropout", "--strict"]) == 1
+
+
+def test_a_pair_answers_to_the_names_of_its_functions(checked):
+    checks, _, status = checked(WRONG, "relu_backward")
+    assert list(checks) == ["relu"] and status == 1
+
+
+def test_module_and_object_name_one_pair(write, capsys):
+    assert main([write(RIGHT) + ":affine"]) == 0
+    assert main(["gradcheck.pairs:nothing"]) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["missing.py"], "there is no file or folder missing.py"),
+        (["{file}", "afine"], "no pair is named afine; found: affine"),
+        (["{file}", "affine=much"], "points must be a number"),
+        (["{file}", "--inputs", "none.py"], "there is no none.py"),
+        (["{file}", "--json", "no/such/folder/out.json"], "cannot write no/such/folder/out.json"),
+        (["no_such_module:thing"], "no module no_such_module"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(write, capsys, arguments, said):
+    path = write(RIGHT)
+    assert main([argument.format(file=path) for argument in arguments]) == 2
+    errors = capsys.readouterr().err
+    assert said in errors and len(errors.splitlines()) == 1
+
+
+def test_a_file_without_pairs_is_told_and_fails(write, capsys):
+    assert main([write("x = 1\n")]) == 1
+    assert "no forward/backward pair" in capsys.readouterr().out
+
+
+def test_a_folder_is_checked_file_by_file(write, tmp_path, capsys):
+    write(RIGHT, "a/one.py")
+    write(WRONG, "a/b/two.py")
+    write("def x_forward(: broken", "a/.hidden/three.py")
+    assert main([str(tmp_path / "a")]) == 1
+    out = capsys.readouterr().out
+    assert "one.py" in out and "two.py" in out and "three.py" not in out
+    assert "2 of 4 right" not in out and "1 of 4 right" in out
+
+
+def test_what_does_not_parse_is_named_and_the_rest_checked(checked):
+    broken = RIGHT + "\ndef relu_forward(x):\n    print 'old'\n    return x, x\n"
+    checks, document, status = checked(broken)
+    assert status == 1 and checks["affine"]["verdict"] == "pass"
+    (error,) = document["errors"]
+    assert error["line"] == 13 and "left out: relu_forward" in error["message"]
+
+
+def test_a_pair_without_end_costs_only_itself(write):
+    text = RIGHT + "\ndef spin_forward(x):\n    while True: pass\ndef spin_backward(dout, cache):\n    return dout\n"
+    checked = run(Path(write(text + RIGHT.replace("affine", "last"))), order(), timeout=2.5)
+    verdicts = {record["name"]: record["verdict"] for record in checked.checks}
+    assert verdicts == {"affine": "pass", "spin": "error", "last": "pass"}
+    assert "took more than 2.5 s" in checked.checks[1]["message"]
+
+
+def test_a_pair_that_ends_the_process_costs_only_itself(write):
+    text = "import os\ndef end_forward(x):\n    os._exit(7)\ndef end_backward(dout, cache):\n    return dout\n" + RIGHT
+    checked = run(Path(write(text)), order(), timeout=30)
+    assert [record["verdict"] for record in checked.checks] == ["error", "pass"]
+    assert "status 7" in checked.checks[0]["message"]
+
+
+def test_an_import_without_end_is_an_error_of_the_file(write):
+    checked = run(Path(write("while True: pass\n")), order(), timeout=1.5)
+    assert checked.checks == [] and "importing it took more than 1.5 s" in checked.errors[0]["message"]
+
+
+def test_list_names_the_settings_and_checks_nothing(write, capsys):
+    assert main([write(WRONG), "relu", "--list"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["relu", "  x (5, 7)", "  x (2, 3, 4, 3)", "  x (1, 6)"]
+
+
+def test_quick_is_one_setting(checked):
+    checks, _, _ = checked(RIGHT, "--quick")
+    assert checks["affine"]["settings"]["tried"] == ["x (3, 2, 4), w (8, 5)"]
+
+
+def test_points_go_to_what_is_right(write, tmp_path):
+    out = tmp_path / "results.json"
+    main([write(RIGHT + WRONG.partition("def relu_forward")[2].join(["\ndef relu_forward", ""])), "affine=3", "relu=2",
+          "conv=5", "--gradescope", str(out)])  # fmt: skip
+    results = json.loads(out.read_text())
+    assert results["score"] == 3
+    tests = {test["name"]: test for test in results["tests"]}
+    assert [tests[name]["score"] for name in ("affine", "relu", "conv")] == [3, 0, 0]
+    assert [tests[name]["max_score"] for name in ("affine", "relu", "conv")] == [3, 2, 5]
+    assert tests["conv"]["output"] == "not found"
+
+
+def test_own_inputs_take_the_place_of_drawn_ones(write, checked):
+    # a backward that is wrong only where an entry of x exceeds 100, which no drawn input does
+    text = (
+        "import numpy as np\n"
+        "def square_forward(x):\n    return x**2, x\n"
+        "def square_backward(dout, x):\n    return dout * np.where(x > 100, 1, 2 * x)\n"
+    )
+    assert checked(text)[2] == 0
+    own = write("import numpy as np\ndef square(rng):\n    return 200 + rng.standard_normal((3, 2))\n", "own.py")
+    checks, _, status = checked(text, "--inputs", own)
+    assert status == 1 and checks["square"]["verdict"] == "fail"
+    several = write("import numpy as np\nsquare = [(np.ones(3),), {'x': np.full(2, 200.0)}]\n", "several.py")
+    checks, _, _ = checked(text, "--inputs", several)
+    assert checks["square"]["settings"] == {"tried": ["square[0]", "square[1]"], "failed": ["square[1]"]}
+
+
+def test_the_same_seed_gives_the_same_record(checked):
+    first, second, third = (checked(WRONG, "affine", "--seed", seed)[0]["affine"] for seed in "113")
+    for record in (first, second, third):
+        record.pop("seconds")
+    assert first == second != third

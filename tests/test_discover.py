@@ -1,0 +1,298 @@
+"""What is found in a file of someone's own: how it is loaded, which functions are pairs, and what they are given."""
+
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from gradcheck import cs231n
+from gradcheck.discover import discover
+from gradcheck.load import sandboxed
+from gradcheck.sweep import sweep
+
+
+@pytest.fixture
+def found(tmp_path):
+    """What is discovered in a text; each test gets a module name of its own."""
+
+    def find(text, **neighbours):
+        for name, content in neighbours.items():
+            (tmp_path / f"{name}.py").write_text(textwrap.dedent(content))
+        path = tmp_path / "mine.py"
+        path.write_text(textwrap.dedent(text))
+        with sandboxed(path):
+            return discover(path)
+
+    return find
+
+
+def names(discovery):
+    return [(pair.name, *pair.names) for pair in discovery.pairs]
+
+
+# --- names
+
+
+@pytest.mark.parametrize(
+    "forward, backward, name",
+    [
+        ("affine_forward", "affine_backward", "affine"),
+        ("conv_forward_naive", "conv_backward_naive", "conv_naive"),
+        ("forward_relu", "backward_relu", "relu"),
+        ("reluForward", "reluBackward", "relu"),
+        ("tanh_fwd", "tanh_bwd", "tanh"),
+        ("forward", "backward", "mine"),
+        ("sigmoid", "sigmoid_backward", "sigmoid"),
+    ],
+)
+def test_a_pair_is_found_by_its_names(found, forward, backward, name):
+    discovery = found(f"def {forward}(x):\n    return x, x\ndef {backward}(dout, cache):\n    return dout\n")
+    assert names(discovery) == [(name, forward, backward)]
+
+
+def test_a_second_backward_shares_the_forward(found):
+    text = "def batchnorm_forward(x): return x, x\n" + "".join(
+        f"def batchnorm_backward{suffix}(dout, cache): return dout\n" for suffix in ("", "_alt")
+    )
+    forward = "batchnorm_forward"
+    assert names(found(text)) == [
+        ("batchnorm", forward, "batchnorm_backward"),
+        ("batchnorm_alt", forward, "batchnorm_backward_alt"),
+    ]
+
+
+def test_helpers_are_no_pairs_and_a_lonely_backward_is_told(found):
+    discovery = found(
+        "def sigmoid(x): return x\ndef im2col(x, k): return x\ndef pool_backward(dout, cache): return dout\n"
+    )
+    assert discovery.pairs == []
+    assert [problem.message for problem in discovery.problems] == ["pool_backward has no forward"]
+
+
+def test_losses_are_found_but_not_functions_that_return_three_things(found):
+    discovery = found(
+        """
+        def softmax_loss(x, y): return 0.0, x
+        def svm_loss_naive(W, X, y, reg): return 0.0, W
+        def triple_loss(a, b): return 0.0, a, b
+        """
+    )
+    assert [pair.name for pair in discovery.pairs] == ["softmax_loss", "svm_loss_naive"]
+
+
+def test_imported_functions_are_not_checked_again(found):
+    discovery = found(
+        "from other import relu_forward, relu_backward\n",
+        other="def relu_forward(x): return x, x\ndef relu_backward(dout, cache): return dout\n",
+    )
+    assert discovery.pairs == [] and discovery.problems == []
+
+
+# --- signatures and caches
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f_forward(x): return x * x, x\ndef f_backward(dout, cache): return 2 * dout * cache",
+        "def f_forward(x): return x * x, x\ndef f_backward(cache, dout): return 2 * dout * cache",
+        "def f_forward(x): return x * x\ndef f_backward(dout, x): return 2 * dout * x",
+        "def f_forward(x): return x * x\ndef f_backward(x, dout): return 2 * dout * x",
+        "def f_forward(x): return x * x, {'x': x}\ndef f_backward(grad_out, memo): return (2 * grad_out * memo['x'],)",
+        "def f_forward(x): return x * x, x, 'more'\ndef f_backward(dout, cache): return 2 * dout * cache",
+    ],
+)
+def test_the_order_of_dout_and_cache_is_read_from_the_names(found, text):
+    (pair,) = found(text).pairs
+    assert sweep(pair).verdict == "pass"
+
+
+def test_two_outputs_take_two_douts(found):
+    text = """
+    def step_forward(x, c):
+        return x * c, x + c, (x, c)
+    def step_backward(dh, dc, cache):
+        x, c = cache
+        return dh * c + dc, dh * x + dc
+    """
+    (pair,) = found(text).pairs
+    assert sweep(pair).verdict == "pass"
+    (wrong,) = found(text.replace("dh * x + dc", "dh * x")).pairs
+    assert [argument.verdict for argument in sweep(wrong).arguments] == ["pass", "fail"]
+
+
+# --- loading
+
+
+def test_a_statement_that_raises_leaves_the_others_standing(found):
+    discovery = found(
+        """
+        import nowhere_at_all
+        from past.builtins import xrange
+        data = open("absent.txt").read()
+        def f_forward(x): return x * len(xrange(3)), None
+        def f_backward(dout, cache): return 3 * dout
+        """
+    )
+    assert sweep(discovery.pairs[0]).verdict == "pass"
+    lines = {problem.line: problem.message for problem in discovery.problems}
+    assert "nowhere_at_all" in lines[2] and "FileNotFoundError" in lines[4] and len(lines) == 2
+
+
+def test_code_under_main_does_not_run_and_prints_are_swallowed(found, capsys):
+    found("print('loud')\nif __name__ == '__main__':\n    raise SystemExit\n")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_neighbour_may_bear_the_name_of_one_of_our_packages(found):
+    import layers
+
+    discovery = found(
+        "from layers import twice\ndef f_forward(x): return twice(x), None\ndef f_backward(dout, cache): return 2 * dout\n",
+        layers="def twice(x): return 2 * x\n",
+    )
+    assert discovery.problems == [] and sweep(discovery.pairs[0]).verdict == "pass"
+    assert sys.modules["layers"] is layers
+
+
+def test_windows_and_progress_bars_are_silent(found):
+    discovery = found(
+        """
+        import matplotlib.pyplot as plt
+        from tqdm import tqdm
+        plt.figure(); plt.show()
+        total = sum(tqdm([1, 2]))
+        def f_forward(x): return x * total, None
+        def f_backward(dout, cache): return 3 * dout
+        """
+    )
+    assert discovery.problems == [] and sweep(discovery.pairs[0]).verdict == "pass"
+
+
+# --- inputs
+
+
+def test_shapes_come_from_the_docstring(found):
+    (pair,) = found(
+        '''
+        def gated_forward(a, g, steps):
+            """
+            Inputs:
+            - a: Input data of shape (N, T, D)
+            - g: Gates of shape (T,)
+            - steps: integers of shape (N,)
+            """
+            assert a.ndim == 3 and g.shape == a.shape[1:2] and steps.dtype.kind == "i"
+            return a * g[None, :, None], (a, g)
+        def gated_backward(dout, cache):
+            a, g = cache
+            return dout * g[None, :, None], (dout * a).sum(axis=(0, 2))
+        '''
+    ).pairs
+    settings = cs231n.plan(pair).settings
+    assert len(settings) == 2 and settings[0].text != settings[1].text
+    assert sweep(pair).verdict == "pass"
+
+
+def test_shapes_are_searched_where_nothing_tells_them(found):
+    (pair,) = found(
+        """
+        def mystery_forward(left, right):
+            return left @ right, (left, right)
+        def mystery_backward(dout, cache):
+            left, right = cache
+            return dout @ right.T, left.T @ dout
+        """
+    ).pairs
+    assert sweep(pair).verdict == "pass"
+
+
+def test_a_search_that_finds_nothing_says_what_to_do(found):
+    (pair,) = found("def f_forward(x): return x['key'], x\ndef f_backward(dout, cache): return dout\n").pairs
+    report = sweep(pair)
+    assert report.verdict == "vacuous" and "give them with --inputs" in report.message
+
+
+def test_a_forward_that_refuses_an_unusual_setting_is_limited_not_wrong(found):
+    pool = """
+    import numpy as np
+    def max_pool_forward(x, pool_param):
+        p, s = pool_param["pool_height"], pool_param["stride"]
+        if s != p or pool_param["pool_width"] != p:
+            raise ValueError("only windows that tile")
+        N, C, H, W = x.shape
+        tiles = x.reshape(N, C, H // p, p, W // p, p)
+        return tiles.max(axis=(3, 5)), (x, tiles)
+    def max_pool_backward(dout, cache):
+        x, tiles = cache
+        mask = tiles == tiles.max(axis=(3, 5), keepdims=True)
+        return (mask * dout[:, :, :, None, :, None]).reshape(x.shape)
+    """
+    report = sweep(found(pool).pairs[0])
+    assert report.verdict == "pass" and report.forward_matches_reference
+    assert len(report.notes) >= 2 and all("only windows that tile" in note for note in report.notes)
+
+
+# --- classes
+
+
+CLASSES = """
+import numpy as np
+class Layer:
+    def forward(self, x): raise NotImplementedError
+    def backward(self, dout): raise NotImplementedError
+class Linear(Layer):
+    def __init__(self, n_in, n_out):
+        self.W, self.b = np.random.randn(n_in, n_out), np.zeros(n_out)
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+    def backward(self, dout):
+        self.dW, self.db = self.x.T @ dout, dout.sum(axis=0)
+        return dout @ self.W.T
+class Square:
+    def forward(self, x, y):
+        self.gap = x - y
+        return np.mean(self.gap**2)
+    def backward(self):
+        return 2 * self.gap / self.gap.size
+class Net:
+    def __init__(self, input_dim=3072, num_classes=10, weight_scale=1e-3):
+        self.params = {"W": weight_scale * np.random.randn(input_dim, num_classes)}
+    def loss(self, X, y=None):
+        scores = X @ self.params["W"]
+        dscores = scores.copy()
+        return 0.5 * np.sum(scores**2), {"W": X.T @ dscores}
+"""
+
+
+def test_classes_are_made_and_checked_with_their_parameters(found):
+    discovery = found(CLASSES)
+    reports = {pair.name: sweep(pair) for pair in discovery.pairs}
+    assert {name: report.verdict for name, report in reports.items()} == dict.fromkeys(
+        ["Linear", "Square", "Net"], "pass"
+    )
+    assert [argument.name for argument in reports["Linear"].arguments] == ["x", "W", "b"]
+
+
+@pytest.mark.parametrize(
+    "old, new, name, argument",
+    [
+        ("dout.sum(axis=0)", "dout.mean(axis=0)", "Linear", "b"),
+        ("self.x.T @ dout", "self.x.T @ np.ones_like(dout)", "Linear", "W"),
+        ("self.gap.size", "len(self.gap)", "Square", "x"),
+        ("X.T @ dscores", "2 * X.T @ dscores", "Net", "W"),
+    ],
+)
+def test_a_mistake_in_a_class_is_found(found, old, new, name, argument):
+    reports = {pair.name: sweep(pair) for pair in found(CLASSES.replace(old, new)).pairs}
+    assert {pair: report.verdict for pair, report in reports.items() if not report} == {name: "fail"}
+    assert [part.name for part in reports[name].arguments if part.verdict == "fail"] == [argument]
+
+
+def test_looking_for_inputs_leaves_the_global_generator_as_it_was(found):
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    for pair in found(CLASSES).pairs:
+        sweep(pair)
+    assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002
