@@ -42,6 +42,14 @@ def replaying(functions: list[Any]) -> Iterator[Restore]:
         rewind()
 
 
+@contextmanager
+def seeded() -> Iterator[None]:
+    """NumPy's global generator in one state, whatever it was in, for code that draws its weights from it."""
+    with replaying([]):
+        np.random.set_state(np.random.RandomState(0).get_state())  # noqa: NPY002
+        yield
+
+
 def _reachable(functions: list[Any]) -> list[Any]:
     found: dict[int, Any] = {}
     for function in functions:

@@ -86,7 +86,9 @@ def test_the_command_runs_as_a_module(write):
     done = subprocess.run(
         [sys.executable, "-m", "gradcheck", write(RIGHT)], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0 and done.stderr == "" and "1 of 1 right" in done.stdout
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "1 of 1 right" in done.stdout
 
 
 def test_what_is_wrong_is_recorded_with_verdict_entry_and_settings(checked):
@@ -96,7 +98,9 @@ def test_what_is_wrong_is_recorded_with_verdict_entry_and_settings(checked):
     affine = checks["affine"]
     assert (affine["verdict"], affine["forward"], affine["backward"]) == ("fail", "affine_forward", "affine_backward")
     b = next(argument for argument in affine["arguments"] if argument["name"] == "b")
-    assert b["verdict"] == "fail" and 0 < b["worst"]["ratio"] < 1 and b["wrong"] == b["checked"] > 0
+    assert b["verdict"] == "fail"
+    assert 0 < b["worst"]["ratio"] < 1
+    assert b["wrong"] == b["checked"] > 0
     passing = set(affine["settings"]["tried"]) - set(affine["settings"]["failed"])
     assert passing == {"x (1, 2, 3, 2), w (12, 4)"}  # with one example the mean is the sum
 
@@ -118,7 +122,8 @@ def test_an_unfinished_pair_is_no_fault_unless_strict(write, capsys):
 
 def test_a_pair_answers_to_the_names_of_its_functions(checked):
     checks, _, status = checked(WRONG, "relu_backward")
-    assert list(checks) == ["relu"] and status == 1
+    assert list(checks) == ["relu"]
+    assert status == 1
 
 
 def test_module_and_object_name_one_pair(write, capsys):
@@ -127,7 +132,7 @@ def test_module_and_object_name_one_pair(write, capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments, said",
+    ("arguments", "said"),
     [
         (["missing.py"], "there is no file or folder missing.py"),
         (["{file}", "afine"], "no pair is named afine; found: affine"),
@@ -141,7 +146,8 @@ def test_wrong_usage_is_one_line_and_status_2(write, capsys, arguments, said):
     path = write(RIGHT)
     assert main([argument.format(file=path) for argument in arguments]) == 2
     errors = capsys.readouterr().err
-    assert said in errors and len(errors.splitlines()) == 1
+    assert said in errors
+    assert len(errors.splitlines()) == 1
 
 
 def test_a_file_without_pairs_is_told_and_fails(write, capsys):
@@ -155,16 +161,21 @@ def test_a_folder_is_checked_file_by_file(write, tmp_path, capsys):
     write("def x_forward(: broken", "a/.hidden/three.py")
     assert main([str(tmp_path / "a")]) == 1
     out = capsys.readouterr().out
-    assert "one.py" in out and "two.py" in out and "three.py" not in out
-    assert "2 of 4 right" not in out and "1 of 4 right" in out
+    assert "one.py" in out
+    assert "two.py" in out
+    assert "three.py" not in out
+    assert "2 of 4 right" not in out
+    assert "1 of 4 right" in out
 
 
 def test_what_does_not_parse_is_named_and_the_rest_checked(checked):
     broken = RIGHT + "\ndef relu_forward(x):\n    print 'old'\n    return x, x\n"
     checks, document, status = checked(broken)
-    assert status == 1 and checks["affine"]["verdict"] == "pass"
+    assert status == 1
+    assert checks["affine"]["verdict"] == "pass"
     (error,) = document["errors"]
-    assert error["line"] == 13 and "left out: relu_forward" in error["message"]
+    assert error["line"] == 13
+    assert "left out: relu_forward" in error["message"]
 
 
 def test_a_pair_without_end_costs_only_itself(write):
@@ -184,7 +195,8 @@ def test_a_pair_that_ends_the_process_costs_only_itself(write):
 
 def test_an_import_without_end_is_an_error_of_the_file(write):
     checked = run(Path(write("while True: pass\n")), order(), timeout=1.5)
-    assert checked.checks == [] and "importing it took more than 1.5 s" in checked.errors[0]["message"]
+    assert checked.checks == []
+    assert "importing it took more than 1.5 s" in checked.errors[0]["message"]
 
 
 def test_list_names_the_settings_and_checks_nothing(write, capsys):
@@ -219,7 +231,8 @@ def test_own_inputs_take_the_place_of_drawn_ones(write, checked):
     assert checked(text)[2] == 0
     own = write("import numpy as np\ndef square(rng):\n    return 200 + rng.standard_normal((3, 2))\n", "own.py")
     checks, _, status = checked(text, "--inputs", own)
-    assert status == 1 and checks["square"]["verdict"] == "fail"
+    assert status == 1
+    assert checks["square"]["verdict"] == "fail"
     several = write("import numpy as np\nsquare = [(np.ones(3),), {'x': np.full(2, 200.0)}]\n", "several.py")
     checks, _, _ = checked(text, "--inputs", several)
     assert checks["square"]["settings"] == {"tried": ["square[0]", "square[1]"], "failed": ["square[1]"]}

@@ -35,7 +35,7 @@ def names(discovery):
 
 
 @pytest.mark.parametrize(
-    "forward, backward, name",
+    ("forward", "backward", "name"),
     [
         ("affine_forward", "affine_backward", "affine"),
         ("conv_forward_naive", "conv_backward_naive", "conv_naive"),
@@ -86,7 +86,8 @@ def test_imported_functions_are_not_checked_again(found):
         "from other import relu_forward, relu_backward\n",
         other="def relu_forward(x): return x, x\ndef relu_backward(dout, cache): return dout\n",
     )
-    assert discovery.pairs == [] and discovery.problems == []
+    assert discovery.pairs == []
+    assert discovery.problems == []
 
 
 # --- signatures and caches
@@ -137,7 +138,9 @@ def test_a_statement_that_raises_leaves_the_others_standing(found):
     )
     assert sweep(discovery.pairs[0]).verdict == "pass"
     lines = {problem.line: problem.message for problem in discovery.problems}
-    assert "nowhere_at_all" in lines[2] and "FileNotFoundError" in lines[4] and len(lines) == 2
+    assert "nowhere_at_all" in lines[2]
+    assert "FileNotFoundError" in lines[4]
+    assert len(lines) == 2
 
 
 def test_code_under_main_does_not_run_and_prints_are_swallowed(found, capsys):
@@ -149,10 +152,15 @@ def test_a_neighbour_may_bear_the_name_of_one_of_our_packages(found):
     import layers
 
     discovery = found(
-        "from layers import twice\ndef f_forward(x): return twice(x), None\ndef f_backward(dout, cache): return 2 * dout\n",
+        """
+        from layers import twice
+        def f_forward(x): return twice(x), None
+        def f_backward(dout, cache): return 2 * dout
+        """,
         layers="def twice(x): return 2 * x\n",
     )
-    assert discovery.problems == [] and sweep(discovery.pairs[0]).verdict == "pass"
+    assert discovery.problems == []
+    assert sweep(discovery.pairs[0]).verdict == "pass"
     assert sys.modules["layers"] is layers
 
 
@@ -167,7 +175,8 @@ def test_windows_and_progress_bars_are_silent(found):
         def f_backward(dout, cache): return 3 * dout
         """
     )
-    assert discovery.problems == [] and sweep(discovery.pairs[0]).verdict == "pass"
+    assert discovery.problems == []
+    assert sweep(discovery.pairs[0]).verdict == "pass"
 
 
 # --- inputs
@@ -191,7 +200,8 @@ def test_shapes_come_from_the_docstring(found):
         '''
     ).pairs
     settings = cs231n.plan(pair).settings
-    assert len(settings) == 2 and settings[0].text != settings[1].text
+    assert len(settings) == 2
+    assert settings[0].text != settings[1].text
     assert sweep(pair).verdict == "pass"
 
 
@@ -211,7 +221,8 @@ def test_shapes_are_searched_where_nothing_tells_them(found):
 def test_a_search_that_finds_nothing_says_what_to_do(found):
     (pair,) = found("def f_forward(x): return x['key'], x\ndef f_backward(dout, cache): return dout\n").pairs
     report = sweep(pair)
-    assert report.verdict == "vacuous" and "give them with --inputs" in report.message
+    assert report.verdict == "vacuous"
+    assert "give them with --inputs" in report.message
 
 
 def test_a_forward_that_refuses_an_unusual_setting_is_limited_not_wrong(found):
@@ -230,8 +241,10 @@ def test_a_forward_that_refuses_an_unusual_setting_is_limited_not_wrong(found):
         return (mask * dout[:, :, :, None, :, None]).reshape(x.shape)
     """
     report = sweep(found(pool).pairs[0])
-    assert report.verdict == "pass" and report.forward_matches_reference
-    assert len(report.notes) >= 2 and all("only windows that tile" in note for note in report.notes)
+    assert report.verdict == "pass"
+    assert report.forward_matches_reference
+    assert len(report.notes) >= 2
+    assert all("only windows that tile" in note for note in report.notes)
 
 
 # --- classes
@@ -277,7 +290,7 @@ def test_classes_are_made_and_checked_with_their_parameters(found):
 
 
 @pytest.mark.parametrize(
-    "old, new, name, argument",
+    ("old", "new", "name", "argument"),
     [
         ("dout.sum(axis=0)", "dout.mean(axis=0)", "Linear", "b"),
         ("self.x.T @ dout", "self.x.T @ np.ones_like(dout)", "Linear", "W"),
