@@ -2,11 +2,15 @@
 
 from .captioning import CaptioningRNN
 from .containers import Concat, Residual, Sequential, predict
+from .convnets import VGG, ThreeLayerConvNet
 from .encoder_decoder import EncoderDecoder
 from .graph import Graph, Input
+from .knn import KNearestNeighbor
 from .linear import LinearRegression, LinearSVM, SoftmaxClassifier
 from .metrics import accuracy, r2
 from .mlp import MLP
+from .registry import MODELS, build
+from .resnet import PadShortcut, ResNet
 from .sequence import RecurrentLM, TransformerLM, generate
 from .solver import Diverged, Solver
 from .summary import summary
@@ -19,17 +23,24 @@ __all__ = [
     "EncoderDecoder",
     "Graph",
     "Input",
+    "KNearestNeighbor",
     "LinearRegression",
     "LinearSVM",
     "MLP",
+    "MODELS",
+    "PadShortcut",
     "RecurrentLM",
+    "ResNet",
     "Residual",
     "Sequential",
     "SoftmaxClassifier",
     "Solver",
+    "ThreeLayerConvNet",
     "TransformerLM",
+    "VGG",
     "VisionTransformer",
     "accuracy",
+    "build",
     "generate",
     "predict",
     "r2",

@@ -344,6 +344,36 @@ MODELS += [
     ],
     Case(lambda: models.TransformerLM(5, max_len=6, embed_dim=4, num_heads=2, rng=0), indexed((3, 6), 5)),
 ]
+MODELS += [
+    Case(
+        lambda: models.ThreeLayerConvNet((3, 5, 6), 4, filters=5, kernel_size=3, hidden=7, rng=0),
+        normal(3, 3, 5, 6),
+        wrong=((SQUARE,), (WIDE,), (np.zeros((2, 3, 9, 9)),)),
+    ),
+    Case(
+        lambda: models.VGG((3, 5, 7), 4, widths=(2, 5), hidden=[6], dropout=0.3, rng=0),
+        normal(3, 3, 5, 7),
+        wrong=((SQUARE,), (WIDE,), (np.zeros((2, 3, 9, 9)),)),
+        modes_differ=True,
+    ),
+    Case(
+        lambda: models.VGG((3, 5, 7), 4, widths=(5,), convolutions=1, hidden=[], norm="none", dropout=0, rng=0),
+        normal(3, 3, 5, 7),
+        "plain",
+        wrong=((SQUARE,),),
+    ),
+    *[
+        Case(
+            lambda s=shortcut: models.ResNet((3, 7, 5), 4, depth=8, width=2, shortcut=s, rng=0),
+            normal(3, 3, 7, 5),
+            shortcut,
+            wrong=((SQUARE,), (WIDE,)),
+            modes_differ=True,
+        )
+        for shortcut in ("pad", "projection")
+    ],
+    Case(lambda: models.PadShortcut(3, 5), normal(2, 3, 7, 4), wrong=((SQUARE,), (WIDE,))),
+]
 MODELS.append(Case(graph_layer, normal(6, 3), wrong=((WIDE,),)))
 
 OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
