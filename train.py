@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import functools
 import json
 import math
 import os
@@ -26,40 +25,18 @@ import layers
 import models
 import optim
 from layers import initializers
+from models.registry import LOSSES, MODELS
+from optim.registry import OPTIMIZERS, RATES, SCHEDULES
 
 __version__ = "0.1.0"
 
-CLASSIFIERS = {"mlp": models.MLP, "softmax": models.SoftmaxClassifier, "svm": models.LinearSVM}
-REGRESSORS = {"mlp": models.MLP, "linear": models.LinearRegression}
-LOSSES = {
-    "classification": {"softmax": layers.SoftmaxLoss, "svm": layers.SVMLoss},
-    "regression": {"mse": layers.MSELoss, "l1": layers.L1Loss, "huber": layers.HuberLoss},
-}
 INITS = [
     *(f"{name}_{kind}" for name in ("he", "xavier", "lecun") for kind in ("normal", "uniform")),
     *("orthogonal", "zeros"),
 ]
-OPTIMIZERS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {  # and the flags that each takes
-    "sgd": (optim.SGD, ("lr", "weight_decay")),
-    "momentum": (optim.SGD, ("lr", "weight_decay", "momentum")),
-    "nesterov": (functools.partial(optim.SGD, nesterov=True), ("lr", "weight_decay", "momentum")),
-    "adagrad": (optim.Adagrad, ("lr", "weight_decay")),
-    "rmsprop": (optim.RMSProp, ("lr", "weight_decay")),
-    "adam": (optim.Adam, ("lr", "weight_decay")),
-    "adamw": (optim.AdamW, ("lr", "weight_decay")),
-    "lbfgs": (optim.LBFGS, ()),
-}
-RATES = {"sgd": 0.1, "momentum": 0.03, "nesterov": 0.03, "adagrad": 0.03, "rmsprop": 1e-3, "adam": 3e-3, "adamw": 3e-3}
 ADAPTIVE = {"adagrad", "rmsprop", "adam", "adamw"}  # take a tenfold rate on a linear model, which has one minimum
-# (steps in all, lowest factor) -> schedule
-SCHEDULES: dict[str, Callable[[int, float], Any]] = {
-    "none": lambda total, floor: optim.Constant(),
-    "step": lambda total, floor: optim.StepDecay(every=max(1, total // 3), minimum=floor),
-    "exp": lambda total, floor: optim.ExponentialDecay(every=total, factor=0.01, minimum=floor),
-    "cosine": lambda total, floor: optim.CosineDecay(total, minimum=floor),
-    "plateau": lambda total, floor: optim.Plateau(factor=0.5, patience=5, minimum=floor),
-    "onecycle": lambda total, floor: optim.OneCycle(total),
-}
+LINEAR = {"softmax", "svm", "linear"}
+MODEL_OPTIONS = ("hidden", "activation", "norm", "dropout")  # the model's own default where a flag is not given
 
 
 class UsageError(Exception):
@@ -156,12 +133,13 @@ def parser() -> argparse.ArgumentParser:
     add("--augment", nargs="+", **choice("augmentation", data.AUGMENTATIONS), help="of images, in this order")
 
     add = top.add_argument_group("model").add_argument
-    add("--model", **choice("model", [*CLASSIFIERS, "linear"]), default="mlp", help="linear is for regression (mlp)")
-    add("--hidden", type=widths, default=[128], metavar="M,M", help="widths of the hidden layers (128)")
-    add("--activation", **choice("activation", models.mlp.ACTIVATIONS), default="relu", help="(relu)")
-    add("--norm", **choice("norm", ["none", *models.mlp.NORMS]), default="none", help="before each activation (none)")
-    add("--dropout", type=number(0, 1), default=0.0, metavar="P", help="probability that a unit is zeroed (0)")
-    add("--init", **choice("init", INITS), help="of the weights (xavier_normal)")
+    add("--model", **choice("model", [*MODELS, "knn"]), default="mlp", help="linear is for regression (mlp)")
+    add("--neighbors", type=number(1, whole=True), default=1, metavar="K", help="that vote, of knn (1)")
+    add("--hidden", type=widths, metavar="M,M", help="widths of the hidden affine layers (128)")
+    add("--activation", **choice("activation", models.mlp.ACTIVATIONS), help="of mlp (relu)")
+    add("--norm", **choice("norm", ["none", *models.mlp.NORMS]), help="before each activation (none; cnn batch)")
+    add("--dropout", type=number(0, 1), metavar="P", help="probability that a unit is zeroed (0; cnn 0.5)")
+    add("--init", **choice("init", INITS), help="of the weights (of mlp xavier_normal)")
     add("--loss", **choice("loss", [n for names in LOSSES.values() for n in names]), help="by default the model's")
     add("--dtype", **choice("dtype", ["float32", "float64"]), default="float32", help="(float32)")
 
@@ -178,8 +156,8 @@ def parser() -> argparse.ArgumentParser:
     add("--ema", type=number(0, 1, open_low=True), metavar="DECAY", help="average the weights, say by 0.99")
 
     add = top.add_argument_group("run").add_argument
-    add("--epochs", type=number(0, whole=True), default=100, metavar="N", help="passes over the data (100)")
-    add("-b", "--batch-size", type=number(1, whole=True), metavar="N", help="examples a step (16)")
+    add("--epochs", type=number(0, whole=True), metavar="N", help="passes over the data (100; of nets for images 40)")
+    add("-b", "--batch-size", type=number(1, whole=True), metavar="N", help="examples a step (16; images 32)")
     add("--seed", type=number(0, whole=True), default=0, metavar="N", help="decides everything random (0)")
     add("--threads", type=threads, default=1, metavar="N", help="of the matrix products: N or auto (1)")
     add("--patience", type=number(1, whole=True), metavar="N", help="stop after N epochs that are no better")
@@ -199,25 +177,21 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def build_model(options: argparse.Namespace, dataset: Any) -> layers.Layer:
     """The net that the options and the data call for."""
-    known = REGRESSORS if dataset.task == "regression" else CLASSIFIERS
-    if options.model not in known:
-        raise UsageError(f"--model {options.model} does not fit {dataset.task}; use {' or '.join(known)}")
-    # On small data Xavier's narrower start generalizes better than He's; linear models have a start of their own.
+    # On small data Xavier's narrower start generalizes better than He's; the other models have a start of their own.
     init = options.init or ("xavier_normal" if options.model == "mlp" else None)
-    own: dict[str, Any] = {
-        "init": getattr(initializers, init) if init else None,
-        "rng": options.seed,
-        "dtype": np.dtype(options.dtype),
-    }
-    if options.model == "mlp":
-        own |= {
-            "hidden": options.hidden,
-            "activation": options.activation,
-            "norm": options.norm,
-            "dropout": options.dropout,
-        }
-    features = int(np.prod(dataset.X.shape[1:]))
-    return known[options.model](features, out_features=dataset.num_outputs, **own)
+    try:
+        return models.build(
+            options.model,
+            dataset.X.shape[1:],
+            dataset.num_outputs,
+            task=dataset.task,
+            init=getattr(initializers, init) if init else None,
+            rng=options.seed,
+            dtype=np.dtype(options.dtype),
+            **{name: getattr(options, name) for name in MODEL_OPTIONS if getattr(options, name) is not None},
+        )
+    except ValueError as error:
+        raise UsageError(f"--model {error}") from error
 
 
 def build_loss(options: argparse.Namespace, dataset: Any) -> layers.Layer:
@@ -233,9 +207,14 @@ def build_optimizer(options: argparse.Namespace, model: layers.Layer) -> Any:
     """The update rule by name, with the flags that were given."""
     make, takes = OPTIMIZERS[options.opt]
     given = {"learning_rate" if n == "lr" else n: getattr(options, n) for n in takes if getattr(options, n) is not None}
-    if options.opt == "lbfgs" and (options.weight_decay or options.dropout or options.lr):
-        raise UsageError("--lr, --weight-decay and --dropout do not go with --opt lbfgs; use --reg")
+    if options.opt == "lbfgs" and (options.weight_decay or options.lr or drops(model)):
+        raise UsageError("--lr, --weight-decay and --dropout do not go with --opt lbfgs; use --dropout 0 and --reg")
     return make(model.parameters(), **given)
+
+
+def drops(model: layers.Layer) -> bool:
+    """Whether the model drops units, so that its loss differs from one evaluation to the next."""
+    return any(isinstance(layer, layers.Dropout) for _, layer in model.walk())
 
 
 def build_schedule(options: argparse.Namespace, steps: int, rate: float) -> Callable[[int], float] | None:
@@ -269,13 +248,17 @@ def fit(options: argparse.Namespace) -> dict[str, Any]:
     train, val, test = data.scale(train, val, test, how=options.scale or scaling_of(dataset))
     if dataset.task == "regression":
         train, val, test = data.scale_targets(train, val, test)
-    batch_size = options.batch_size or min(16, len(train))
+    if options.model == "knn":
+        return fit_neighbors(options, train, val, test, started)
+    of_images = MODELS[options.model].takes_images
+    options.epochs = (40 if of_images else 100) if options.epochs is None else options.epochs
+    batch_size = options.batch_size or min(32 if of_images else 16, len(train))
     if batch_size > len(train):
         raise UsageError(f"--batch-size must be at most the {len(train)} training examples; got {batch_size}")
 
     model, loss = build_model(options, dataset), build_loss(options, dataset)
     if options.lr is None and options.opt in RATES:
-        options.lr = RATES[options.opt] * (10 if options.model != "mlp" and options.opt in ADAPTIVE else 1)
+        options.lr = RATES[options.opt] * (10 if options.model in LINEAR and options.opt in ADAPTIVE else 1)
     optimizer = build_optimizer(options, model)
     rate = optimizer.learning_rate
     size = sum(parameter.value.size for parameter in model.parameters().values())
@@ -322,6 +305,24 @@ def fit(options: argparse.Namespace) -> dict[str, Any]:
     return figures
 
 
+def fit_neighbors(options: argparse.Namespace, train: Any, val: Any, test: Any, started: float) -> dict[str, Any]:
+    """The same figures of k-nearest neighbours, which remember the training part and have nothing to train."""
+    if train.task == "regression":
+        raise UsageError("--model knn does not fit regression; use mlp or linear")
+    model = models.KNearestNeighbor(options.neighbors).fit(train.X, train.y)
+    return {
+        "dataset": train.name,
+        "model": options.model,
+        "seed": options.seed,
+        "epochs": 0,
+        "parameters": 0,
+        "train_loss": None,
+        "val_accuracy": model.score(val.X, val.y) if len(val) else None,
+        "test_accuracy": model.score(test.X, test.y) if len(test) else None,
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+
+
 def scaling_of(dataset: Any) -> str:
     """Pixels share a unit, so images go from 0 to 1 together; other features each get mean 0 and deviation 1."""
     return "minmax" if dataset.image_shape else "standard"
@@ -334,9 +335,10 @@ def describe(dataset: Any) -> str:
 
 
 def widths_of(model: layers.Layer) -> str:
-    """The widths of a net of affine layers, such as 64-128-10."""
-    shapes = [p.value.shape for p in model.parameters().values() if p.value.ndim == 2]
-    return "-".join(str(width) for width in (shapes[0][0], *[shape[1] for shape in shapes]))
+    """The widths of a net: channels of convolutions, features of affine layers, such as 64-128-10."""
+    shapes = [p.value.shape for p in model.parameters().values() if p.value.ndim in (2, 4)]
+    ends = [(shape[1], shape[0]) if len(shape) == 4 else shape for shape in shapes]  # (in, out)
+    return "-".join(str(width) for width in (ends[0][0], *[out for _, out in ends]))
 
 
 def say_epoch(solver: models.Solver) -> None:

@@ -62,10 +62,34 @@ def test_the_same_seed_gives_the_same_figures(capsys):
 
 
 @pytest.mark.parametrize("opt", train.OPTIMIZERS)
-@pytest.mark.parametrize("model", train.CLASSIFIERS)
+@pytest.mark.parametrize("model", ["mlp", "softmax", "svm"])
 def test_every_model_trains_with_every_optimizer(capsys, model, opt):
     status, _, err = run(capsys, "--dataset", "blobs", "--model", model, "--opt", opt, "--epochs", "2", "-q")
     assert (status, err) == (0, "")
+
+
+@pytest.mark.parametrize("flags", [["--opt", "adam"], ["--opt", "lbfgs", "--dropout", "0"], ["--augment", "crop"]])
+def test_the_convnet_trains_on_images(capsys, flags):
+    status, out, err = run(capsys, "--model", "cnn", "--limit", "60", "--epochs", "2", *flags)
+    assert (status, err) == (0, "")
+    assert "cnn: 1-32-32-64-64-128-10, 99,626 parameters" in out
+
+
+@pytest.mark.parametrize("model", ["three_layer_cnn", "resnet"])
+def test_the_other_nets_of_images_train(capsys, model):
+    assert run(capsys, "--model", model, "--limit", "60", "--epochs", "1", "-q")[0] == 0
+
+
+def test_six_epochs_of_the_convnet_read_98_percent_of_the_digits(capsys):
+    _, out, _ = run(capsys, "--model", "cnn", "--epochs", "6", "-q", "--json")
+    assert json.loads(out.splitlines()[-1])["test_accuracy"] >= 0.98
+
+
+def test_nearest_neighbours_have_nothing_to_train_and_the_same_figures(capsys):
+    _, out, _ = run(capsys, "--model", "knn", "--neighbors", "3", "--json")
+    figures = json.loads(out.splitlines()[-1])
+    assert (figures["epochs"], figures["parameters"], figures["train_loss"]) == (0, 0, None)
+    assert 0.97 < figures["test_accuracy"] < 1
 
 
 @pytest.mark.parametrize("sched", train.SCHEDULES)
@@ -110,6 +134,13 @@ def test_every_flag_is_taken(capsys, flags):
         (["--min-lr", "1", "--sched", "cosine"], "--min-lr must be at most the learning rate 0.003; got 1"),
         (["--augment", "flop"], "unknown augmentation 'flop'; did you mean flip"),
         (["--dataset", "iris", "--augment", "flip"], "--augment is for images; iris has none"),
+        (["--dataset", "iris", "--model", "cnn"], "--model cnn needs images, examples of shape (C, H, W); got (4,)"),
+        (["--dataset", "diabetes", "--model", "resnet"], "--model resnet does not fit regression; use mlp or linear"),
+        (["--dataset", "diabetes", "--model", "knn"], "--model knn does not fit regression; use mlp or linear"),
+        (["--model", "cnn", "--norm", "layer"], "--model cnn: norm must be one of none, batch; got 'layer'"),
+        (["--model", "resnet", "--hidden", "9"], "--model resnet takes no hidden; its options: none"),
+        (["--model", "cnn", "--opt", "lbfgs"], "do not go with --opt lbfgs; use --dropout 0"),
+        (["--neighbors", "0"], "must be a whole number of at least 1; got 0"),
         (["--dataset", "text"], "--dataset text is text, for models of sequences"),
         (["--epoch=3"], "unrecognized arguments: --epoch=3"),
     ],
