@@ -4,9 +4,13 @@ from .activations import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, 
 from .affine import Affine
 from .attention import MultiHeadAttention, ScaledDotProductAttention
 from .base import Layer, Parameter
+from .contrastive import NTXentLoss
 from .conv import Conv1D, Conv2D, ConvTranspose2D
+from .cosine import CosineLoss
+from .ctc import CTCLoss
 from .dropout import Dropout, Dropout2D
 from .embedding import Embedding
+from .focal import FocalLoss
 from .gates import (
     Add,
     Copy,
@@ -23,6 +27,7 @@ from .gates import (
     Sum,
     Transpose,
 )
+from .gaussian_kl import GaussianKL
 from .group_norm import GroupNorm, InstanceNorm
 from .gru import GRU
 from .losses import HuberLoss, L1Loss, LogisticLoss, MSELoss, SoftmaxLoss, SVMLoss
@@ -37,6 +42,7 @@ from .rms_norm import RMSNorm
 from .shape import Flatten
 from .temporal import TemporalAffine, TemporalSoftmaxLoss
 from .transformer import DecoderLayer, EncoderLayer, FeedForward, NormedResidual, PatchEmbedding
+from .triplet import TripletLoss
 
 __all__ = [
     "AdaptiveAvgPool2D",
@@ -44,10 +50,12 @@ __all__ = [
     "Affine",
     "AvgPool2D",
     "BatchNorm",
+    "CTCLoss",
     "Conv1D",
     "Conv2D",
     "ConvTranspose2D",
     "Copy",
+    "CosineLoss",
     "DecoderLayer",
     "Dropout",
     "Dropout2D",
@@ -57,8 +65,10 @@ __all__ = [
     "Exp",
     "FeedForward",
     "Flatten",
+    "FocalLoss",
     "GELU",
     "GRU",
+    "GaussianKL",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
     "GroupNorm",
@@ -83,6 +93,7 @@ __all__ = [
     "Minimum",
     "MultiHeadAttention",
     "Multiply",
+    "NTXentLoss",
     "Negate",
     "NormedResidual",
     "Parameter",
@@ -106,6 +117,7 @@ __all__ = [
     "TemporalAffine",
     "TemporalSoftmaxLoss",
     "Transpose",
+    "TripletLoss",
     "Upsample",
     "UpsampleBilinear",
 ]

@@ -23,6 +23,7 @@ class Case:
     wrong: tuple[tuple[Any, ...], ...] = ()  # inputs that must be refused
     modes_differ: bool = False  # evaluation gives another output than training
     batched: bool = True  # the first axis of the first input counts examples
+    wrt: tuple[str, ...] | None = None  # inputs that get a gradient: of a loss the first, of others all, unless given
 
     @property
     def type(self) -> type:
@@ -276,6 +277,58 @@ LOSSES = [
     Case(layers.MSELoss, pair((5, 3), (5, 3)), wrong=BAD_TARGETS),
     Case(layers.L1Loss, pair((5, 3), (5, 3)), wrong=BAD_TARGETS),
     Case(lambda: layers.HuberLoss(delta=0.5), pair((5, 3), (5, 3)), wrong=BAD_TARGETS),
+]
+
+
+def embeddings(count: int) -> Callable[[np.random.Generator], tuple[np.ndarray, ...]]:
+    return lambda rng: tuple(rng.standard_normal((5, 3)) for _ in range(count))
+
+
+def paired(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    return *embeddings(2)(rng), rng.choice([-1, 1], 5)
+
+
+def transcribed(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Scores of 5 sequences of at most 7 steps over 3 labels and the blank 0; at most 3 labels each, some repeated."""
+    lengths, label_lengths = np.array([7, 5, 6, 7, 2]), np.array([3, 3, 2, 1, 0])
+    return rng.standard_normal((5, 7, 4)), rng.integers(1, 4, (5, 3)), lengths, label_lengths
+
+
+TRIPLET, VIEWS, GAUSSIAN = ("anchor", "positive", "negative"), ("left", "right"), ("mu", "logvar")
+BAD_ROWS = ((np.zeros((2, 3)), np.zeros((3, 2))), (np.zeros(3), np.zeros(3)))
+BAD_TRANSCRIPTS = (
+    (np.zeros((2, 3)), np.ones((2, 1), int)),
+    (np.zeros((2, 3, 4)), np.ones(2, int)),
+    (np.zeros((2, 3, 4)), np.full((2, 1), 4)),
+    (np.zeros((2, 3, 4)), np.full((2, 4), 1)),
+)
+
+LOSSES += [
+    *[
+        Case(lambda m=margin: layers.TripletLoss(m), embeddings(3), label, wrong=((WIDE, WIDE, STEPS[0]),), wrt=TRIPLET)
+        for label, margin in {"": 1.0, "wide": 9.0, "tight": 0.1}.items()
+    ],
+    Case(layers.NTXentLoss, embeddings(2), wrong=BAD_ROWS, wrt=VIEWS),
+    Case(lambda: layers.NTXentLoss(temperature=0.1), embeddings(2), "cold", wrong=BAD_ROWS, wrt=VIEWS),
+    Case(layers.CosineLoss, paired, wrong=tuple((*rows, np.ones(2, int)) for rows in BAD_ROWS), wrt=VIEWS),
+    Case(lambda: layers.CosineLoss(margin=-0.5), paired, "margin", wrong=((WIDE, WIDE, np.array([0, 1])),), wrt=VIEWS),
+    Case(layers.GaussianKL, embeddings(2), wrong=(BAD_ROWS[0], (np.zeros(()), np.zeros(()))), wrt=GAUSSIAN),
+    Case(layers.GaussianKL, pair((5, 2, 3), (5, 2, 3)), "images", wrong=BAD_ROWS[:1], wrt=GAUSSIAN),
+    *[
+        Case(lambda o=options: layers.FocalLoss(**o), labelled(5, 3), label, wrong=BAD_LABELS)
+        for label, options in {
+            "": {},
+            "flat": {"gamma": 0.0},
+            "root": {"gamma": 0.5, "alpha": [1.0, 2.0, 0.5]},
+        }.items()
+    ],
+    Case(layers.CTCLoss, transcribed, wrong=BAD_TRANSCRIPTS),
+    Case(
+        lambda: layers.CTCLoss(blank=3, zero_infinity=True),
+        lambda rng: (rng.standard_normal((5, 4, 6)), np.array([[0, 1, 2], [4, 4, 5], [5, 5, 5], [1, 2, 1], [0, 0, 4]])),
+        "impossible",
+        wrong=BAD_TRANSCRIPTS[:2],
+    ),
 ]
 
 

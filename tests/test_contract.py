@@ -77,7 +77,7 @@ def test_every_public_name_has_a_docstring(package):
 
 @every_case
 def test_gradients_of_every_input_and_parameter_are_right(case):
-    assert_gradients(case.make(), *case.draw())
+    assert_gradients(case.make(), *case.draw(), wrt=case.wrt)
 
 
 @every_case
