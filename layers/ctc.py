@@ -78,12 +78,12 @@ class CTCLoss(Layer):
         alpha = np.full((T + 1, N, path.shape[1] + 2), -np.inf)
         alpha[0, :, 1] = 0
         for t in range(T):
-            alpha[t + 1, :, 2:] = np.logaddexp.reduce(_arrivals(alpha[t], may_skip)) + emitted[:, t]
+            alpha[t + 1, :, 2:] = _log_sum(_arrivals(alpha[t], may_skip)) + emitted[:, t]
             alpha[t + 1, lengths <= t] = alpha[t, lengths <= t]  # has ended: stands still
 
         place = np.arange(alpha.shape[2]) - 2 * label_lengths[:, None]
         ends = np.where((place == 1) | (place == 2), alpha[T], -np.inf)  # on the last label, or the blank behind it
-        log_p = np.logaddexp.reduce(ends, axis=1)  # (N,)
+        log_p = _log_sum(ends, axis=1)  # (N,)
         self.cache = log_s, path, may_skip, lengths, alpha, ends, log_p, scores.dtype
         losses = np.where(np.isneginf(log_p), 0, -log_p) if self.zero_infinity else -log_p
         return float(losses.sum()) / max(1, N)
@@ -97,7 +97,7 @@ class CTCLoss(Layer):
             running = lengths > t
             presence[running, t] = dalpha[running, 2:]
             arrivals = _arrivals(alpha[t], may_skip)
-            stay, step, skip = presence[:, t] * _softmax_of(arrivals, np.logaddexp.reduce(arrivals))
+            stay, step, skip = presence[:, t] * _softmax_of(arrivals, _log_sum(arrivals))
             dalpha[running] = 0
             dalpha[:, 2:] += stay
             dalpha[:, 1:-1] += step
@@ -145,6 +145,12 @@ class CTCLoss(Layer):
 def _arrivals(before, may_skip):
     """Log-probabilities of coming to each place: by staying, by a step, by skipping a blank; (3, N, S)."""
     return np.stack([before[:, 2:], before[:, 1:-1], np.where(may_skip, before[:, :-2], -np.inf)])
+
+
+def _log_sum(logs, axis=0):
+    """``log(sum(exp(logs)))``, which is -inf where all are."""
+    with np.errstate(invalid="ignore"):  # logaddexp warns of a NaN that it was given
+        return np.logaddexp.reduce(logs, axis=axis)
 
 
 def _softmax_of(logs, log_sum):
