@@ -169,7 +169,9 @@ def _closing(records: list[dict[str, Any]], files: int) -> str:
     if not records:
         return f"no forward/backward pair and no loss found{where}; pairs are named NAME_forward and NAME_backward"
     rest = "".join(f", {count} {verdict}" for verdict, count in counts.items())
-    return f"{right} of {len(records)} right{rest}{where}"
+    todo = next((record for record in records if record["verdict"] == "not_implemented"), None)
+    step = f"\nnext: {todo['name']} in {os.path.relpath(todo['file'])}" if todo else ""
+    return f"{right} of {len(records)} right{rest}{where}{step}"
 
 
 def _status(records: list[dict[str, Any]], everything: list[Checked], strict: bool) -> int:

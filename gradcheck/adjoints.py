@@ -1,0 +1,298 @@
+"""Which statement of a backward is the first wrong one: each gradient in it beside the true one of its variable.
+
+A variable of forward is nudged where it is assigned; what that does to the outputs is its true gradient (its adjoint).
+A variable of backward pairs with it by the convention of names: dxhat is the gradient of xhat.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import dataclasses
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .case import Case, agree
+from .inputs import is_differentiable
+from .instrument import definition_of, statement_at, watched
+from .state import replaying
+
+TOLERANCE = 1e-6  # of a slope's size; differences of well-scaled forwards agree to 1e-9
+DIRECTIONS = 2
+SITES = 8  # assignments of one name that are nudged: in a loop over time each step is one
+GRADIENT = re.compile(r"^(?:d_?l_?d_?|grad_?(?:of_?)?|delta_|d_?)(?=.)|_?grad(?:ient)?$", re.IGNORECASE)
+# Words for one thing: the mean is mu in one function and sample_mean in the next.
+SYNONYMS = [
+    {"mu", "mean", "u", "avg", "samplemean", "batchmean", "xmean", "mux"},
+    {"var", "variance", "samplevar", "batchvar", "sigma2", "sigmasq", "v"},
+    {"std", "sqrtvar", "stddev", "samplestd", "sigma"},
+    {"ivar", "invvar", "istd", "invstd", "rstd"},
+    {"xhat", "xnorm", "xnormalized", "normalizedx", "normx", "norm", "xn", "normalized"},
+    {"xmu", "xcentered", "xminusmu", "xminusmean", "xc", "centered", "centeredx", "xcenter"},
+    {"xpad", "xpadded", "paddedx", "xp", "padx"},
+    {"nexth", "ht", "h"},
+    {"nextc", "ct", "c"},
+]
+
+
+class Assigned(NamedTuple):
+    """One assignment as it happened: which one it was in the run, and what the name then held."""
+
+    index: int
+    name: str
+    line: int
+    in_part: bool
+    value: np.ndarray
+
+
+class Accusation(NamedTuple):
+    """The first wrong statement of a backward, and what before it is right.
+
+    `certain` is true where the statement's own value was compared with a true gradient; without it, the statement is
+    merely the last that wrote the wrong gradient.
+    """
+
+    line: int
+    statement: str
+    name: str
+    cleared: list[str]
+    certain: bool
+
+    @property
+    def text(self) -> str:
+        """``dout, dxhat right; dvar wrong, line 17``."""
+        right = f"{', '.join(self.cleared)} right; " if self.cleared else ""
+        return f"{right}{self.name} wrong, line {self.line}: {self.statement}"
+
+
+def accuse(case: Case) -> Accusation | None:
+    """The statement at fault in the backward of a case whose gradients are wrong; None if nothing tells.
+
+    Raises
+    ------
+    ValueError
+        If the functions have no source.
+    """
+    trace = _trace(case)
+    path = case.pair.file
+    returned = _returned_names(case)
+    judged: dict[str, tuple[bool, Assigned]] = {}
+    for name in dict.fromkeys(event.name for event in trace.backward):
+        verdict = _judge(name, trace, case, returned)
+        if verdict is not None:
+            judged[name] = verdict
+    wrong = [culprit for right, culprit in judged.values() if not right]
+    cleared = [name for name, (right, _) in judged.items() if right]
+    if wrong:
+        first = min(wrong, key=lambda event: event.index)
+        before = [name for name in cleared if judged[name][1].index < first.index]
+        return Accusation(first.line, statement_at(path, first.line), first.name, before, certain=True)
+    return None if case.error else _by_return(case, cleared)
+
+
+# --- running
+
+
+@dataclasses.dataclass
+class _Trace:
+    """The assignments of one forward and backward, and a way to nudge those of forward."""
+
+    forward: list[Assigned]
+    backward: list[Assigned]
+    slope: Callable[[Assigned, np.ndarray], float]
+
+
+def _trace(case: Case) -> _Trace:
+    pair, forward_events, backward_events = case.pair, list[Assigned](), list[Assigned]()
+
+    def recorder(events: list[Assigned]) -> Callable[[str, int, bool, Any], Any]:
+        count = iter(range(10**9))
+
+        def watch(name: str, line: int, in_part: bool, value: Any) -> Any:
+            index = next(count)
+            if _is_number(value):
+                events.append(Assigned(index, name, line, in_part, np.array(value, dtype=np.float64)))
+            return value
+
+        return watch
+
+    def functions(forward_watch: Any, backward_watch: Any = None) -> Any:
+        forward = watched(pair.forward, forward_watch)
+        backward = pair.backward and (watched(pair.backward, backward_watch) if backward_watch else pair.backward)
+        return dataclasses.replace(pair, forward=forward, backward=backward).functions()
+
+    instrumented = functions(recorder(forward_events), recorder(backward_events))
+    try:
+        case.backward(functions=instrumented)
+    except Exception as error:
+        if case.error is None:
+            raise ValueError(f"the instrumented functions raise {error!r}") from error
+    if pair.is_loss:
+        backward_events = forward_events
+
+    nudge: dict[str, Any] = {}
+    calls = [0]
+
+    def nudging(name: str, line: int, in_part: bool, value: Any) -> Any:
+        calls[0] += 1
+        if calls[0] - 1 != nudge["index"]:
+            return value
+        if in_part and isinstance(value, np.ndarray):  # others may hold views of it
+            value += nudge["by"]
+            return value
+        return value + nudge["by"]
+
+    nudged = functions(nudging)[0]
+
+    def slope(at: Assigned, u: np.ndarray) -> float:
+        h = 1e-5 * max(float(np.sqrt(np.mean(at.value**2))), 1e-3)
+        ends = []
+        for sign in (1, -1):
+            nudge.update(index=at.index, by=sign * h * u)
+            calls[0] = 0
+            with replaying([f for f in (pair.forward, pair.backward) if f]), np.errstate(all="ignore"):
+                *outs, _ = nudged(*copy.deepcopy(case.arguments))
+            ends.append([np.asarray(np.ma.filled(np.asanyarray(out), 0), dtype=np.float64) for out in outs])
+        return sum(float(np.sum((a - b) * dout)) for a, b, dout in zip(*ends, case.douts)) / (2 * h)
+
+    return _Trace(forward_events, backward_events, slope)
+
+
+def _is_number(value: Any) -> bool:
+    return (isinstance(value, np.ndarray) and value.dtype.kind == "f") or isinstance(value, (float, np.floating))
+
+
+# --- judging
+
+
+def _judge(name: str, trace: _Trace, case: Case, returned: list[str | None]) -> tuple[bool, Assigned] | None:
+    """Whether what a name of backward held at last is right, and the statement that decides it; None if unknown."""
+    events = [event for event in trace.backward if event.name == name]
+    if case.error is not None:  # it did not come to fill what it had only begun
+        events = [event for event in events if not event.in_part and np.any(event.value)]
+        if not events or name in returned:
+            return None
+    if name in returned:
+        true = case.true[returned.index(name)]
+        return _verdict(events, lambda event: agree(event.value, true))
+    if not case.pair.is_loss and (rebuilt := _rebuilt(events[-1], trace)):
+        return False, rebuilt
+    if GRADIENT.sub("", name, count=1) == name or _core(name) in ("out", "") or name in case.arrays:
+        return None
+    sites = [site for site in _sites(name, trace) if _squeezed(site.value) == _squeezed(events[-1].value)]
+    if not sites:
+        return None
+    right, culprit = _verdict(events, lambda event: any(_agrees(event, site, trace) for site in sites))
+    return (right, culprit) if right or len(sites) == 1 else None  # in a loop it may be the share of one step
+
+
+def _squeezed(value: np.ndarray) -> tuple[int, ...]:
+    return tuple(size for size in value.shape if size > 1)
+
+
+def _rebuilt(event: Assigned, trace: _Trace) -> Assigned | None:
+    """A variable of forward that backward computes anew, and nearly but not quite the same: an eps left out."""
+    names = _namesakes(_core(event.name, gradient=False), trace)
+    olds = [old.value for old in trace.forward if old.name in names and old.value.shape == event.value.shape]
+    gaps = [float(np.linalg.norm(old - event.value)) for old in olds]
+    size = float(np.linalg.norm(event.value))
+    return event if gaps and TOLERANCE * size < min(gaps) < 0.2 * size else None
+
+
+def _verdict(events: list[Assigned], is_right: Callable[[Assigned], bool]) -> tuple[bool, Assigned]:
+    """The last event decides. A wrong name is the fault of the first statement after the last time it was right."""
+    if is_right(events[-1]):
+        return True, events[-1]
+    ends = [event for event, after in itertools.pairwise(events) if event.line != after.line][-6:]
+    right = [event for event in ends if is_right(event)]
+    if right:
+        return False, next(event for event in events if event.index > right[-1].index)
+    return False, events[-1]
+
+
+def _sites(name: str, trace: _Trace) -> list[Assigned]:
+    """The assignments of forward that a name of backward may be the gradient of."""
+    names = _namesakes(_core(name), trace)
+    events = [event for event in trace.forward if event.name in names and event.name != name]
+    whole = [event for event in events if not event.in_part]
+    parts = [event for event in events if event.in_part]
+    return [*whole[-SITES:], *parts[-1:]]
+
+
+def _namesakes(core: str, trace: _Trace) -> list[str]:
+    """The names of forward that are written like this one; if there is none, the one that means the same."""
+    names = list(dict.fromkeys(event.name for event in trace.forward))
+    same = [name for name in names if _core(name, gradient=False) == core]
+    if same:
+        return same
+    group = next((words for words in SYNONYMS if core in words), set())
+    same = [name for name in names if _core(name, gradient=False) in group]
+    return same if len(same) == 1 else []
+
+
+def _agrees(event: Assigned, site: Assigned, trace: _Trace) -> bool:
+    """Whether a gradient is the true one of a variable where it was assigned there, along a few directions."""
+    gradient = event.value
+    if gradient.shape != site.value.shape:
+        if gradient.size != site.value.size:
+            return False
+        gradient = gradient.reshape(site.value.shape)
+    rng = np.random.default_rng(site.index)
+    for _ in range(DIRECTIONS):
+        u = rng.standard_normal(site.value.shape)
+        try:
+            slope = trace.slope(site, u)
+        except Exception:  # a nudge that forward does not survive
+            return False
+        if not abs(float(np.sum(gradient * u)) - slope) <= TOLERANCE * float(np.linalg.norm(gradient)) + 1e-300:
+            return False
+    return True
+
+
+def _core(name: str, *, gradient: bool = True) -> str:
+    """What a name is about: ``xhat`` of dx_hat, d_xhat, grad_x_hat; of forward's names only the form."""
+    if gradient:
+        name = GRADIENT.sub("", name, count=1)
+    return name.lower().replace("_", "")
+
+
+# --- from what is returned
+
+
+def _returned_names(case: Case) -> list[str | None]:
+    """The names in backward's last return statement, in the order of the gradients; None where there is no name."""
+    elements = list(_returned(case))
+    if case.pair.is_loss:
+        elements = elements[1:2]
+    elif len(elements) == len(case.arguments) != len(case.names):
+        elements = [e for e, argument in zip(elements, case.arguments) if is_differentiable(argument)]
+    names = [element.id if isinstance(element, ast.Name) else None for element in elements]
+    return names if len(names) == len(case.names) else [None] * len(case.names)
+
+
+def _returned(case: Case) -> Iterator[ast.expr]:
+    function: Any = case.pair.backward or case.pair.forward
+    definition = definition_of(case.pair.file, function.__name__, function.__code__.co_firstlineno)
+    returns = [node for node in ast.walk(definition) if isinstance(node, ast.Return)] if definition else []
+    value = max(returns, key=lambda node: node.lineno).value if returns else None
+    if isinstance(value, ast.Tuple):
+        yield from value.elts
+    elif value is not None:
+        yield value
+
+
+def _by_return(case: Case, cleared: list[str]) -> Accusation | None:
+    """The expression in the return statement that is a wrong gradient."""
+    elements = list(_returned(case))
+    elements = elements[1:2] if case.pair.is_loss else elements
+    for k in case.wrong:
+        if k >= len(elements):
+            break
+        name = case.names[k]
+        line = elements[k].lineno
+        return Accusation(line, statement_at(case.pair.file, line), f"the gradient of {name}", cleared, certain=False)
+    return None
