@@ -42,7 +42,7 @@ SYNONYMS = [
 class Assigned(NamedTuple):
     """One assignment as it happened: which one it was in the run, and what the name then held."""
 
-    index: int
+    number: int
     name: str
     line: int
     in_part: bool
@@ -88,8 +88,8 @@ def accuse(case: Case) -> Accusation | None:
     wrong = [culprit for right, culprit in judged.values() if not right]
     cleared = [name for name, (right, _) in judged.items() if right]
     if wrong:
-        first = min(wrong, key=lambda event: event.index)
-        before = [name for name in cleared if judged[name][1].index < first.index]
+        first = min(wrong, key=lambda event: event.number)
+        before = [name for name in cleared if judged[name][1].number < first.number]
         return Accusation(first.line, statement_at(path, first.line), first.name, before, certain=True)
     return None if case.error else _by_return(case, cleared)
 
@@ -113,9 +113,9 @@ def _trace(case: Case) -> _Trace:
         count = iter(range(10**9))
 
         def watch(name: str, line: int, in_part: bool, value: Any) -> Any:
-            index = next(count)
+            number = next(count)
             if _is_number(value):
-                events.append(Assigned(index, name, line, in_part, np.array(value, dtype=np.float64)))
+                events.append(Assigned(number, name, line, in_part, np.array(value, dtype=np.float64)))
             return value
 
         return watch
@@ -139,7 +139,7 @@ def _trace(case: Case) -> _Trace:
 
     def nudging(name: str, line: int, in_part: bool, value: Any) -> Any:
         calls[0] += 1
-        if calls[0] - 1 != nudge["index"]:
+        if calls[0] - 1 != nudge["number"]:
             return value
         if in_part and isinstance(value, np.ndarray):  # others may hold views of it
             value += nudge["by"]
@@ -152,7 +152,7 @@ def _trace(case: Case) -> _Trace:
         h = 1e-5 * max(float(np.sqrt(np.mean(at.value**2))), 1e-3)
         ends = []
         for sign in (1, -1):
-            nudge.update(index=at.index, by=sign * h * u)
+            nudge.update(number=at.number, by=sign * h * u)
             calls[0] = 0
             with replaying([f for f in (pair.forward, pair.backward) if f]), np.errstate(all="ignore"):
                 *outs, _ = nudged(*copy.deepcopy(case.arguments))
@@ -210,7 +210,7 @@ def _verdict(events: list[Assigned], is_right: Callable[[Assigned], bool]) -> tu
     ends = [event for event, after in itertools.pairwise(events) if event.line != after.line][-6:]
     right = [event for event in ends if is_right(event)]
     if right:
-        return False, next(event for event in events if event.index > right[-1].index)
+        return False, next(event for event in events if event.number > right[-1].number)
     return False, events[-1]
 
 
@@ -241,7 +241,7 @@ def _agrees(event: Assigned, site: Assigned, trace: _Trace) -> bool:
         if gradient.size != site.value.size:
             return False
         gradient = gradient.reshape(site.value.shape)
-    rng = np.random.default_rng(site.index)
+    rng = np.random.default_rng(site.number)
     for _ in range(DIRECTIONS):
         u = rng.standard_normal(site.value.shape)
         try:

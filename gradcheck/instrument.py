@@ -28,8 +28,8 @@ def watched(function: Any, watch: Watch, *, helpers: bool = False) -> Callable[.
         If there is no source, as of a lambda or a function of C.
     """
     function = inspect.unwrap(function)
-    code = getattr(function, "__code__", None)
-    definition = code and definition_of(code.co_filename, function.__name__, code.co_firstlineno)
+    code: Any = getattr(function, "__code__", None)
+    definition = definition_of(code.co_filename, function.__name__, code.co_firstlineno) if code else None
     if definition is None:
         raise ValueError(f"function must have its source in a file; got {function!r}")
     namespace = dict(function.__globals__)
@@ -40,7 +40,8 @@ def watched(function: Any, watch: Watch, *, helpers: bool = False) -> Callable[.
         _execute(_Hooks().visit(_copied(node)), code.co_filename, namespace)
     namespace[HOOK] = watch
     made = namespace[function.__name__]
-    return functools.wraps(function)(made)  # type: ignore[no-any-return]
+    wrapped: Callable[..., Any] = functools.wraps(function)(made)
+    return wrapped
 
 
 def tree_of(path: str) -> ast.Module:
@@ -61,7 +62,8 @@ def definition_of(path: str, name: str, line: int | None = None) -> ast.Function
         return None
     found = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == name]
     exact = [node for node in found if line in (node.lineno, *(d.lineno for d in node.decorator_list))]
-    return (exact or found or [None])[-1]
+    chosen = exact or found
+    return chosen[-1] if chosen else None
 
 
 def statement_at(path: str, line: int) -> str:
