@@ -73,7 +73,7 @@ class FocalLoss(Layer):
 
     def backward(self, dout=1.0):
         is_label, probabilities, rest, log_p, weights = self.cache
-        ratio = np.divide(log_p, rest, out=np.full_like(rest, -1), where=rest > 0)  # log(p) / (1 - p) is -1 at p = 1
+        ratio = np.divide(log_p, rest, out=np.zeros_like(rest), where=rest != 0)  # at p = 1 weights or gamma are 0
         dlog_p = weights * (self.gamma * np.exp(log_p) * ratio - 1) * (float(dout) / max(1, len(rest)))
         return dlog_p * np.where(is_label, rest, -probabilities)
 

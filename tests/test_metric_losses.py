@@ -188,7 +188,7 @@ def test_distances_whose_squares_do_not_fit_float32_are_exact(size):
     loss = TripletLoss(margin=0.0)
     anchor = np.zeros((1, 2), np.float32)
     positive, negative = np.array([[3, 4]], np.float32) * np.float32(size), np.zeros((1, 2), np.float32)
-    assert loss.forward(anchor, positive, negative) == pytest.approx(5 * size, rel=1e-6)
+    assert loss.forward(anchor, positive, negative) == pytest.approx(5 * size, rel=1e-6, abs=0)
     np.testing.assert_allclose(loss.backward()[1], [[0.6, 0.8]], rtol=1e-6)
 
 
@@ -307,7 +307,7 @@ def test_the_divergence_by_hand():
 def test_a_variance_near_one_keeps_its_digits():
     loss = GaussianKL()
     loss.forward(np.zeros((1, 1)), np.full((1, 1), 1e-12))
-    assert loss.backward()[1][0, 0] == pytest.approx(0.5e-12, rel=1e-10)
+    assert loss.backward()[1][0, 0] == pytest.approx(0.5e-12, rel=1e-10, abs=0)
 
 
 def test_a_variance_that_no_float_holds_is_inf_without_a_warning():
@@ -350,7 +350,7 @@ def test_rows_right_or_wrong_to_the_last_digit_have_the_gradients_of_the_limit()
     right, wrong = np.array([[60.0, 0.0]]), np.array([[0.0, 1e4]])
     loss, y = FocalLoss(0.5), np.array([0])
     rest = math.exp(-60.0)  # 1 - p, far below a float's step at 1
-    assert loss.forward(right, y) == pytest.approx(rest**1.5, rel=1e-12)
+    assert loss.forward(right, y) == pytest.approx(rest**1.5, rel=1e-12, abs=0)
     np.testing.assert_allclose(loss.backward(), [[-1.5 * rest**1.5, 1.5 * rest**1.5]], rtol=1e-12)
     assert loss.forward(wrong, y) == 1e4
     np.testing.assert_array_equal(loss.backward(), [[-1, 1]])
