@@ -118,7 +118,7 @@ def case_of(pair: Pair, setting: Setting, seed: int = 0) -> Case:
 
         outs = outputs(arguments)
         rng = np.random.default_rng((seed, *b"dout"))
-        douts = tuple(np.ones(()) if pair.is_loss else rng.standard_normal(out.shape) for out in outs)
+        douts = tuple(np.ones(()) if pair.is_loss else rng.standard_normal(out.shape).round(2) for out in outs)
         true = [vjp(_moving(outputs, arguments, i), arguments[i], _flat(douts), method="five-point") for i in active]
     case = Case(pair, setting, seed, arguments, names, outs, douts, true, [])
     try:

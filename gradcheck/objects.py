@@ -65,7 +65,7 @@ class LayerObject:
         if not (callable(getattr(layer, "forward", None)) and callable(getattr(layer, "backward", None))):
             raise TypeError(f"layer must be an object with forward and backward; got {type(layer).__name__}")
         if wrt is None and is_loss(layer):
-            wrt = names_of(layer.forward, min(1, len(values)))  # the scores; what follows are targets
+            wrt = names_of(layer.forward, _gradients_of(layer, values))  # the scores; what follows are targets
         self._inputs = Inputs(layer.forward, values, wrt)
         self.own = _Parametrised(_with_gradients(layer, values), np.random.default_rng(0))
         self.title = type(layer).__name__
@@ -189,6 +189,17 @@ def parameters_of(thing: Any) -> dict[str, Any]:
         return {f"params[{i}]": _Item(thing, i) for i, value in enumerate(params) if is_floating(value)}
     attributes = getattr(thing, "__dict__", {})
     return {name: _Attribute(thing, name) for name in attributes if _has_gradient(thing, name)}
+
+
+def _gradients_of(loss: Any, values: Sequence[Any]) -> int:
+    """How many of its first inputs a loss has a gradient for: one, or as many as its backward returns."""
+    trial = copy.deepcopy(loss)
+    try:
+        trial.forward(*copy.deepcopy(list(values)))
+        returned = trial.backward()
+    except Exception:  # the check itself says what it raises
+        return min(1, len(values))
+    return min(len(returned) if isinstance(returned, tuple) else 1, len(values))
 
 
 def _with_gradients(layer: Any, values: Sequence[Any]) -> Any:
