@@ -9,6 +9,7 @@ from .conv import Conv1D, Conv2D, ConvTranspose2D
 from .cosine import CosineLoss
 from .ctc import CTCLoss
 from .dropout import Dropout, Dropout2D
+from .elbo import ELBOLoss
 from .embedding import Embedding
 from .focal import FocalLoss
 from .gates import (
@@ -28,6 +29,7 @@ from .gates import (
     Transpose,
 )
 from .gaussian_kl import GaussianKL
+from .gaussian_sample import GaussianSample
 from .group_norm import GroupNorm, InstanceNorm
 from .gru import GRU
 from .losses import HuberLoss, L1Loss, LogisticLoss, MSELoss, SoftmaxLoss, SVMLoss
@@ -59,6 +61,7 @@ __all__ = [
     "DecoderLayer",
     "Dropout",
     "Dropout2D",
+    "ELBOLoss",
     "ELU",
     "Embedding",
     "EncoderLayer",
@@ -69,6 +72,7 @@ __all__ = [
     "GELU",
     "GRU",
     "GaussianKL",
+    "GaussianSample",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
     "GroupNorm",

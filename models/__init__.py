@@ -1,5 +1,6 @@
 """Layers chained: containers, networks and the loop that trains them."""
 
+from .autoencoder import VAE, Autoencoder
 from .captioning import CaptioningRNN
 from .containers import Concat, Residual, Sequential, predict
 from .convnets import VGG, ThreeLayerConvNet
@@ -17,6 +18,7 @@ from .summary import summary
 from .vit import VisionTransformer
 
 __all__ = [
+    "Autoencoder",
     "CaptioningRNN",
     "Concat",
     "Diverged",
@@ -37,6 +39,7 @@ __all__ = [
     "Solver",
     "ThreeLayerConvNet",
     "TransformerLM",
+    "VAE",
     "VGG",
     "VisionTransformer",
     "accuracy",

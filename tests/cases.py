@@ -96,6 +96,8 @@ LAYERS = [
             layers.Softplus,
         )
     ],
+    Case(lambda: layers.GaussianSample(rng=0), pair((4, 3), (4, 3)), wrong=((WIDE, WIDE[0]),), modes_differ=True),
+    Case(lambda: layers.GaussianSample(rng=0).eval(), pair((4, 3), (4, 3)), "eval", modes_differ=True),
     Case(layers.GELU, normal(4, 3)),
     Case(lambda: layers.GELU(approximate="tanh"), normal(4, 3), "tanh"),
     Case(layers.Softmax, normal(4, 3)),
@@ -294,8 +296,18 @@ def transcribed(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     return rng.standard_normal((5, 7, 4)), rng.integers(1, 4, (5, 3)), lengths, label_lengths
 
 
+def imagined(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Scores of 5 images of 7 pixels, codes of 3 dimensions, the images."""
+    return rng.standard_normal((5, 7)), *pair((5, 3), (5, 3))(rng), rng.random((5, 7))
+
+
 TRIPLET, VIEWS, GAUSSIAN = ("anchor", "positive", "negative"), ("left", "right"), ("mu", "logvar")
 BAD_ROWS = ((np.zeros((2, 3)), np.zeros((3, 2))), (np.zeros(3), np.zeros(3)))
+BAD_IMAGINED = (
+    (np.zeros((2, 7)), np.zeros((2, 3)), np.zeros((2, 3)), np.zeros((7, 2))),
+    (np.zeros((2, 7)), np.zeros((2, 3)), np.zeros((2, 4)), np.zeros((2, 7))),
+    (np.zeros((2, 7)), np.zeros((4, 3)), np.zeros((4, 3)), np.zeros((2, 7))),
+)
 BAD_TRANSCRIPTS = (
     (np.zeros((2, 3)), np.ones((2, 1), int)),
     (np.zeros((2, 3, 4)), np.ones(2, int)),
@@ -314,6 +326,14 @@ LOSSES += [
     Case(lambda: layers.CosineLoss(margin=-0.5), paired, "margin", wrong=((WIDE, WIDE, np.array([0, 1])),), wrt=VIEWS),
     Case(layers.GaussianKL, embeddings(2), wrong=(BAD_ROWS[0], (np.zeros(()), np.zeros(()))), wrt=GAUSSIAN),
     Case(layers.GaussianKL, pair((5, 2, 3), (5, 2, 3)), "images", wrong=BAD_ROWS[:1], wrt=GAUSSIAN),
+    Case(layers.ELBOLoss, imagined, wrong=BAD_IMAGINED, wrt=("scores", *GAUSSIAN)),
+    Case(
+        lambda: layers.ELBOLoss("gaussian", beta=0.3),
+        imagined,
+        "gaussian",
+        wrong=BAD_IMAGINED,
+        wrt=("scores", *GAUSSIAN),
+    ),
     *[
         Case(lambda o=options: layers.FocalLoss(**o), labelled(5, 3), label, wrong=BAD_LABELS)
         for label, options in {
@@ -426,6 +446,37 @@ MODELS += [
         for shortcut in ("pad", "projection")
     ],
     Case(lambda: models.PadShortcut(3, 5), normal(2, 3, 7, 4), wrong=((SQUARE,), (WIDE,))),
+]
+
+
+def convolutional_vae() -> models.VAE:
+    encoder = models.Sequential(
+        layers.Conv2D(1, 3, 3, stride=2, rng=0), layers.Tanh(), layers.Flatten(), layers.Affine(6, 4, rng=1)
+    )
+    decoder = models.Sequential(
+        layers.Affine(2, 6, rng=2), layers.Reshape((-1, 3, 1, 2)), layers.ConvTranspose2D(3, 1, 3, stride=2, rng=3)
+    )
+    return models.VAE(encoder, decoder, latent=2, rng=4)
+
+
+MODELS += [
+    Case(
+        lambda: models.Autoencoder(models.MLP(5, [4], 2, activation="tanh", rng=0), models.MLP(2, [], 5, rng=1)),
+        normal(6, 5),
+        wrong=((WIDE,),),
+    ),
+    Case(
+        lambda: models.VAE(
+            models.MLP(5, [7], 6, activation="tanh", rng=0),
+            models.MLP(3, [4], 5, activation="tanh", rng=1),
+            latent=3,
+            rng=2,
+        ),
+        normal(6, 5),
+        wrong=((WIDE,),),
+        modes_differ=True,
+    ),
+    Case(convolutional_vae, normal(6, 1, 3, 5), "convolutional", wrong=((SQUARE,), (WIDE,)), modes_differ=True),
 ]
 MODELS.append(Case(graph_layer, normal(6, 3), wrong=((WIDE,),)))
 
