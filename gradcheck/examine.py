@@ -14,7 +14,7 @@ from .judge import Judge, Point
 from .localize import ENTRIES
 from .raised import describe, line_of
 from .report import VERDICTS, Finding, Report
-from .state import Cache, replaying, same, snapshot_generators
+from .state import Cache, poison, replaying, same, snapshot_generators
 from .subjects import Run
 
 
@@ -176,6 +176,7 @@ class _Examination:
         subject, passed = self.subject, contract.handed_out(self.douts, self.subject.writable)
         self.cache = Cache(run.cache)
         self.generators = snapshot_generators(subject.functions)
+        poison(subject.arrays)
         try:
             self.raw = run.backward(passed)
             self.gradients = contract.kept(self.raw)
@@ -224,6 +225,7 @@ class _Examination:
 
     def _fresh_gradients(self, arrays: Sequence[np.ndarray], douts: list[Any]) -> list[Any]:
         run = self.forward(arrays)
+        poison(arrays)
         return contract.kept(run.backward(contract.handed_out(douts, self.subject.writable)))
 
     def _point_at(self, arrays: Sequence[np.ndarray]) -> Point:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gradcheck import check, merge
+from gradcheck.state import poison
 
 
 def draw(*shape, seed=0):
@@ -240,3 +241,14 @@ def test_colour_is_only_added_when_asked_for():
     report = check(square, lambda d, x: 2 * x * d, draw(3))
     assert "\033" not in str(report)
     assert "\033[32mpass" in report.format(colour=True)
+
+
+def test_an_array_that_is_never_filled_is_found_even_after_a_right_backward():
+    x = draw(5)
+    assert check(square, lambda dout, x: 2 * x * dout, x)  # its gradients lie in the memory that is free now
+    assert check(square, lambda dout, x: np.empty_like(x), x).verdict == "fail"
+
+
+def test_free_memory_is_left_full_of_nan():
+    poison([np.ones((3, 7))])
+    assert np.isnan(np.empty((3, 7))).all()
