@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .contract import handed_out, kept
-from .state import copied, replaying
+from .state import arrays_in, replaying
 
 DIRECTIONS = 8  # along which slopes are known: enough for a fit of a few unknowns with checks to spare
 STEP = 3e-4  # times the size of the argument
 EXACT = 1e-8  # of the sizes of what is compared
+
+
+Edit = Callable[[Any], Any]  # of a cache, which it may change and returns
+Make = Callable[[tuple[Any, ...], "Edit | None"], Any]  # a subject of `subjects` or `objects` at arguments
 
 
 class TimeUp(Exception):
@@ -52,10 +56,16 @@ class Sample:
         What backward returned; empty if it raised.
     error : Exception or None
         What backward raised.
+    differs : bool
+        Whether forward is known to compute something else than it should.
     """
 
-    def __init__(self, subject: Any, seed: int, deadline: Deadline, text: str = "") -> None:
-        self.subject, self.text, self.seed, self._deadline = subject, text, seed, deadline
+    differs = False
+
+    def __init__(self, make: Make, arguments: tuple[Any, ...], seed: int, deadline: Deadline, text: str = "") -> None:
+        self.arguments, self.text, self.seed = arguments, text, seed
+        self._make, self._deadline = make, deadline
+        self.subject = subject = make(arguments, None)
         subject.writable = True
         self.names: list[str] = list(subject.names)
         self.x: list[np.ndarray] = list(subject.arrays)
@@ -92,8 +102,8 @@ class Sample:
         with replaying(self.subject.functions), np.errstate(all="ignore"):
             return tuple(np.array(out, dtype=np.float64) for out in self.subject.run(list(x)).outs)
 
-    def backward(self, douts: Sequence[np.ndarray], *, edit: Any = None) -> list[Any]:
-        """What backward returns for other douts; `edit` may change the cache before, and returns it.
+    def backward(self, douts: Sequence[np.ndarray], edit: Edit | None = None) -> list[Any]:
+        """What backward returns for other douts, or from a cache that `edit` has changed.
 
         Raises
         ------
@@ -102,18 +112,27 @@ class Sample:
         """
         self._deadline.check()
         with replaying(self.subject.functions), np.errstate(all="ignore"):
-            run = self.subject.run(self.x) if edit is None else self.subject.run(self.x, edit)
-            return kept(run.backward(handed_out(list(douts), True)))
+            subject = self.subject
+            if edit is not None:
+                subject = self._make(self.arguments, edit)
+                subject.writable = True
+            return kept(subject.run(self.x).backward(handed_out(list(douts), True)))
 
-    def tried(self, douts: Sequence[np.ndarray], k: int, *, edit: Any = None) -> np.ndarray | None:
-        """Gradient k as backward returns it for other douts; None if there is none."""
+    def tried(self, k: int, douts: Sequence[np.ndarray], edit: Edit | None = None) -> np.ndarray | None:
+        """Gradient k as backward returns it then; None if there is none."""
         try:
-            found = self.backward(douts, edit=edit)
+            found = self.backward(douts, edit)
         except TimeUp:
             raise
         except Exception:
             return None
         return found[k] if k < len(found) else None
+
+    def cached(self) -> list[tuple[str, np.ndarray]]:
+        """The floating arrays that forward leaves for backward, with the way to each."""
+        with replaying(self.subject.functions), np.errstate(all="ignore"):
+            run = self.subject.run(self.x)
+        return [(path, array) for path, array in arrays_in(run.cache) if path and array.dtype.kind == "f"][:24]
 
     # --- the truth
 
@@ -151,7 +170,7 @@ class Sample:
     def fit(
         self, k: int, terms: Sequence[np.ndarray], rest: Any = 0.0, douts: Sequence[np.ndarray] | None = None
     ) -> np.ndarray | None:
-        """The coefficients with which these terms, and `rest` as it is, add up to the true gradient; None if none do."""
+        """Coefficients with which these terms, and `rest` as it is, are the true gradient; None if there are none."""
         shape = self.x[k].shape
         try:
             terms = [np.broadcast_to(np.asarray(term, np.float64), shape) for term in terms]
@@ -206,7 +225,8 @@ class Sample:
         return min(1.0, spread) or 1.0
 
     def _is_linear(self, k: int) -> bool:
-        u = np.random.default_rng(k).standard_normal(self.x[k].shape)
+        # A stream of its own: from default_rng(0) itself u would equal an x drawn there, along which max is linear.
+        u = np.random.default_rng((self.seed, k, *b"linear")).standard_normal(self.x[k].shape)
         up, down = self._moved(k, u), self._moved(k, -u)
         return all(
             np.allclose(a + b, 2 * out, rtol=0, atol=1e-12 * (1 + float(np.abs(out).max(initial=0))))
@@ -223,11 +243,12 @@ class Sample:
     def _moved(self, k: int, step: np.ndarray) -> tuple[np.ndarray, ...]:
         return self.forward([*self.x[:k], self.x[k] + step, *self.x[k + 1 :]])
 
+    def at(self, arguments: tuple[Any, ...]) -> Sample:
+        """The same subject at other arguments.
 
-def at(sample: Sample, x: Sequence[np.ndarray]) -> Sample:
-    """The same subject at other values of what has a gradient."""
-    subject = copied(sample.subject)
-    subject.arrays = list(x)
-    if hasattr(subject, "values"):
-        subject.values = dict(zip(subject.names, x))
-    return Sample(subject, sample.seed, sample._deadline, sample.text)
+        Raises
+        ------
+        Exception
+            What forward raises.
+        """
+        return Sample(self._make, arguments, self.seed, self._deadline, self.text)
