@@ -52,6 +52,15 @@ def query_without_key():
     return float(module(q, q, q, attn_mask=mask)[0].sum()), float(out.sum())
 
 
+def one_key():
+    """The largest dq of queries with one key, whose weight is 1 whatever q is: 0 but for rounding."""
+    q, k, v, dout = np.random.default_rng(0).standard_normal((4, 99, 1, 9)).astype(np.float32)
+    layer, twins = layers.ScaledDotProductAttention(), [torch.tensor(x, requires_grad=True) for x in (q, k, v)]
+    layer.forward(q, k, v)
+    F.scaled_dot_product_attention(*twins).backward(torch.from_numpy(dout))
+    return float(twins[0].grad.abs().max()), float(np.abs(layer.backward(dout)[0]).max())
+
+
 def batch_of_one():
     layer = layers.BatchNorm(1)
     out = float(layer.forward(np.full((1, 1), 7.0))[0, 0])
@@ -159,6 +168,7 @@ DIFFERENCES: list[tuple[str, str, str, Show | None]] = [  # (whose, PyTorch does
     ("RNN, LSTM, GRU", "weights (G H, D)", "(D, G H): x @ Wx, as in CS231n", None),
     ("RNN, LSTM, GRU", "states (k, N, H)", "(N, k, H), at k = 1 (N, H): examples come first", None),
     ("RNN, LSTM, GRU", "packed sequences, no length 0", "lengths=, 0 too: it holds the state", None),
+    ("ScaledDotProductAttention", "row sum over keys of W * dW", "over features of dout * out: less work", one_key),
     ("MultiHeadAttention", "one weight for q, k and v", "four layers, each with its name", None),
     ("MultiHeadAttention", "masks: True is forbidden", "True is allowed, as in both libraries' sdpa", None),
     ("MultiHeadAttention", "NaN: a query without a key", "proj.b: padding poisons no batch", query_without_key),
@@ -177,6 +187,7 @@ DIFFERENCES: list[tuple[str, str, str, Show | None]] = [  # (whose, PyTorch does
     ("Dropout, Dropout2D", "rate to float precision", "to 2**-16: drawn twice as fast; compared by our mask", None),
     ("Flatten", "leaves (N,)", "(N, 1): always one row an example", None),
     ("Embedding", "starts at deviation 1", "0.02, GPT-2's", None),
+    ("GaussianSample", "rsample draws in eval mode too", "in eval mode the mean: predictions repeat", None),
     ("SoftmaxLoss", "NaN: all rows ignored", "0: there is nothing to learn", all_ignored),
     ("MSELoss, L1Loss, HuberLoss", "NaN: an empty batch", "0: a sum of nothing", empty_batch),
     ("SVMLoss", "divides by C", "the sum over classes, as in the paper and CS231n", hinge),

@@ -1,5 +1,6 @@
 """Losses and penalties and their equals in PyTorch: more entries for `parity_cases.py`."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812, everyone's name for it
 from torch.distributions import Normal, kl_divergence
@@ -118,15 +119,41 @@ def nt_xent_loss(draw):
     return Case(layers.NTXentLoss(temperature), (draw.normal(N, D), draw.normal(N, D)), twin)
 
 
+def divergence(mu, logvar):
+    standard = Normal(torch.zeros_like(mu), torch.ones_like(mu))
+    return kl_divergence(Normal(mu, (logvar / 2).exp()), standard).sum() / len(mu)
+
+
 @compared_with("distributions.kl_divergence")
 def gaussian_kl(draw):
     shape = draw.sizes("N Z")
+    return Case(layers.GaussianKL(), (draw.normal(*shape), draw.normal(*shape)), lambda p, *x: divergence(*x))
+
+
+@compared_with("sum of cross-entropy or mse, kl_divergence")
+def elbo_loss(draw):
+    N, D, Z = draw.sizes("N D Z")
+    likelihood, beta = draw.choice("likelihood", "bernoulli", "gaussian"), draw.number("beta", 0, 2)
+
+    def twin(p, scores, mu, logvar, y):
+        bernoulli = likelihood == "bernoulli"
+        distance = F.binary_cross_entropy_with_logits if bernoulli else lambda *x, **o: F.mse_loss(*x, **o) / 2
+        return distance(scores, y, reduction="sum") / N + beta * divergence(mu, logvar)
+
+    inputs = draw.normal(N, D), draw.normal(N, Z), draw.normal(N, Z)
+    return Case(layers.ELBOLoss(likelihood, beta=beta), inputs, twin, given=(draw.rng.random((N, D)),))
+
+
+@compared_with("mu + (logvar / 2).exp() * our noise")
+def gaussian_sample(draw):
+    shape, seed, training = draw.sizes("N Z"), int(draw.rng.integers(2**32)), draw.flag("training")
 
     def twin(p, mu, logvar):
-        standard = Normal(torch.zeros_like(mu), torch.ones_like(mu))
-        return kl_divergence(Normal(mu, (logvar / 2).exp()), standard).sum() / len(mu)
+        noise = np.random.default_rng(seed).standard_normal(shape)
+        return mu + (logvar / 2).exp() * torch.from_numpy(noise).to(mu) if training else mu.clone()
 
-    return Case(layers.GaussianKL(), (draw.normal(*shape), draw.normal(*shape)), twin)
+    layer = layers.GaussianSample(rng=seed).train(training)
+    return Case(layer, (draw.normal(*shape), draw.normal(*shape)), twin)
 
 
 @compared_with("expression: nn.functional.cross_entropy")
