@@ -12,7 +12,8 @@ import numpy as np
 from .contract import handed_out, kept
 from .state import arrays_in, replaying
 
-DIRECTIONS = 8  # along which slopes are known: enough for a fit of a few unknowns with checks to spare
+DIRECTIONS = 8  # along which slopes are known
+SPARE = 3  # of a fit, beside one for each unknown
 STEP = 3e-4  # times the size of the argument
 EXACT = 1e-8  # of the sizes of what is compared
 
@@ -81,6 +82,7 @@ class Sample:
             self.returned = self.backward(self.douts)
         except Exception as error:
             self.error = error
+        self._linear: dict[int, bool] = {}
         self._jacobians: dict[int, np.ndarray] = {}
         self._rises: dict[int, tuple[list[np.ndarray], list[list[np.ndarray]]]] = {}
 
@@ -156,16 +158,19 @@ class Sample:
         flat = np.concatenate([d.ravel() for d in (self.douts if douts is None else douts)])
         return (flat @ self.jacobian(k)).reshape(self.x[k].shape)
 
-    def slopes(self, k: int, douts: Sequence[np.ndarray] | None = None) -> tuple[list[np.ndarray], np.ndarray]:
+    def slopes(
+        self, k: int, douts: Sequence[np.ndarray] | None = None, count: int = DIRECTIONS
+    ) -> tuple[list[np.ndarray], np.ndarray]:
         """Directions for argument k, and the true slope along each."""
-        if k not in self._rises:
-            rng = np.random.default_rng((self.seed, k, *b"directions"))
-            us = [np.asarray(rng.standard_normal(self.x[k].shape)) for _ in range(DIRECTIONS)]
-            h = STEP * self._size(k)
-            self._rises[k] = us, [[part / h for part in self._rise(k, h * u)] for u in us]
-        us, rises = self._rises[k]
+        us, rises = self._rises.setdefault(k, ([], []))
+        linear = self._is_linear(k)
+        h = 1.0 if linear else STEP * self._size(k)
+        for i in range(len(us), count):
+            rng = np.random.default_rng((self.seed, k, i, *b"direction"))
+            us.append(np.asarray(rng.standard_normal(self.x[k].shape)))
+            rises.append([part / h for part in self._rise(k, h * us[-1], linear)])
         given = self.douts if douts is None else douts
-        return us, np.array([sum(float(np.vdot(d, part)) for d, part in zip(given, rise)) for rise in rises])
+        return us[:count], np.array([sum(map(_product, given, rise)) for rise in rises[:count]])
 
     def fit(
         self, k: int, terms: Sequence[np.ndarray], rest: Any = 0.0, douts: Sequence[np.ndarray] | None = None
@@ -179,7 +184,7 @@ class Sample:
             return None
         if not all(np.isfinite(term).all() for term in [*terms, rest]):
             return None
-        us, slopes = self.slopes(k, douts)
+        us, slopes = self.slopes(k, douts, len(terms) + SPARE)
         goal = slopes - np.array([np.vdot(rest, u) for u in us])
         matrix = np.array([[float(np.vdot(term, u)) for term in terms] for u in us]).reshape(len(us), len(terms))
         coefficients = np.linalg.lstsq(matrix, goal, rcond=None)[0]
@@ -225,13 +230,16 @@ class Sample:
         return min(1.0, spread) or 1.0
 
     def _is_linear(self, k: int) -> bool:
-        # A stream of its own: from default_rng(0) itself u would equal an x drawn there, along which max is linear.
-        u = np.random.default_rng((self.seed, k, *b"linear")).standard_normal(self.x[k].shape)
-        up, down = self._moved(k, u), self._moved(k, -u)
-        return all(
-            np.allclose(a + b, 2 * out, rtol=0, atol=1e-12 * (1 + float(np.abs(out).max(initial=0))))
-            for a, b, out in zip(up, down, self.outs)
-        )
+        """Whether the outputs are linear in argument k, so that a step of any length will do."""
+        if k not in self._linear:
+            # A stream of its own: from default_rng(0) itself u would equal an x drawn there, along which max is linear.
+            u = np.random.default_rng((self.seed, k, *b"linear")).standard_normal(self.x[k].shape)
+            up, down = self._moved(k, u), self._moved(k, -u)
+            self._linear[k] = all(
+                np.allclose(a + b, 2 * out, rtol=0, atol=1e-12 * (1 + float(np.abs(out).max(initial=0))))
+                for a, b, out in zip(up, down, self.outs)
+            )
+        return self._linear[k]
 
     def _rise(self, k: int, step: np.ndarray, linear: bool = False) -> list[np.ndarray]:
         """How much the outputs rise along a step, to fourth order."""
@@ -252,3 +260,7 @@ class Sample:
             What forward raises.
         """
         return Sample(self._make, arguments, self.seed, self._deadline, self.text)
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.vdot(a, b))
