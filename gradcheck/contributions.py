@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .factors import settings_of
 from .reading import Reading, tested
 from .residuals import differing
 from .samples import Sample
-from .transforms import close, settings_of
+from .transforms import close
 
 MOST = 4_000_000  # entries of a Jacobian
 

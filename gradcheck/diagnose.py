@@ -10,16 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import contributions, probes, residuals, transforms
+from . import contributions, factors, local, moments, probes, residuals, supports, transforms
 from .examine import Options, examine
 from .inputs import Setting
 from .pairs import Pair
 from .raised import describe
 from .reading import Reading, is_confirmed
 from .regimes import telling
-from .samples import Deadline, Edit, Make, Sample, TimeUp
-from .subjects import LossFunction
-from .subjects import Pair as Functions
+from .reruns import maker, reference_of
+from .samples import Deadline, Make, Sample, TimeUp
 
 Draw = Callable[[int], Sequence[tuple[str, "tuple[Any, ...] | None"]]]  # seed -> settings and their arguments
 
@@ -71,64 +70,7 @@ def diagnose(pair: Pair, settings: Sequence[Setting], *, seed: int = 0, seconds:
     def draw(at: int) -> list[tuple[str, tuple[Any, ...] | None]]:
         return [(setting.text, setting.arguments(pair, at)) for setting in settings]
 
-    return explain(maker(pair), draw, seed=seed, seconds=seconds, reference=_reference(pair, settings))
-
-
-def maker(pair: Pair) -> Make:
-    """What makes a subject of a pair at arguments, and of a cache that is edited on its way to backward."""
-
-    def make(arguments: tuple[Any, ...], edit: Edit | None) -> Any:
-        forward, backward = pair.functions()
-        if backward is None:
-            return LossFunction(forward, arguments, None)
-
-        def edited(*given: Any) -> Any:
-            *outs, cache = forward(*given)
-            return (*outs, edit(cache) if edit else cache)
-
-        return Functions(_named(edited, forward), backward, arguments, None)
-
-    return make
-
-
-def _named(function: Any, like: Any) -> Any:
-    """The function under the other's name and signature."""
-    function.__wrapped__, function.__name__ = like, like.__name__
-    return function
-
-
-def _reference(pair: Pair, settings: Sequence[Setting]) -> Any:
-    """A sample of what the course's forward computes at the arguments of another sample."""
-    from .cs231n import family
-
-    known = family(pair)
-    difference = known.difference if known else None
-    compute = inspect.getclosurevars(difference).nonlocals.get("reference") if difference else None
-    draws = {setting.text: setting.draw for setting in settings}
-    if compute is None:
-        return None
-
-    def of(t: Sample) -> Sample | None:
-        keys = list(draws[t.text](np.random.default_rng(t.seed)))
-        by_name = dict(zip(keys, t.arguments))
-
-        def forward(*arguments: Any) -> Any:
-            outs = compute({**by_name, **dict(zip(keys, arguments))})[0]
-            return (*outs, None)
-
-        def make(arguments: tuple[Any, ...], edit: Edit | None) -> Any:
-            if not t.subject.takes_dout:
-                return LossFunction(lambda *a: (forward(*a)[0], np.zeros_like(a[0])), arguments, None)
-            return Functions(forward, lambda *_: (), arguments, None)
-
-        try:
-            return Sample(make, t.arguments, t.seed, t._deadline, t.text)
-        except TimeUp:
-            raise
-        except Exception:
-            return None
-
-    return of
+    return explain(maker(pair), draw, seed=seed, seconds=seconds, reference=reference_of(pair, settings))
 
 
 def explain(make: Make, draw: Draw, *, seed: int = 0, seconds: float = 3.0, reference: Any = None) -> Diagnosis | None:
@@ -331,7 +273,7 @@ class _Search:
                 )
             yield from probes.linearity(s, k)
             yield from probes.state(s, k)
-            for found in (transforms.scale(s, k, witnesses), self._scale_beside_l2(s, k, witnesses)):
+            for found in (factors.scale(s, k, witnesses), self._scale_beside_l2(s, k, witnesses)):
                 if found is not None:
                     yield found
         yield from transforms.orders(s, k)
@@ -346,10 +288,11 @@ class _Search:
             yield from probes.eps(s, k)
             if len(s.names) > 1:
                 yield from probes.caches(s, k)
-            yield from residuals.elementwise(s, k)
-            yield from residuals.supports(s, k)
-            yield from residuals.through_scores(s, k)
-            yield from residuals.centring(s, k)
+            yield from local.elementwise(s, k)
+            yield from supports.supports(s, k)
+            yield from local.masks(s, k)
+            yield from supports.through_scores(s, k)
+            yield from moments.centring(s, k)
             yield from contributions.overwritten(s, k)
             yield from probes.corruption(s, k)
             yield from transforms.places(s, k)
@@ -362,7 +305,7 @@ class _Search:
         """One factor on all but the L2 term of a loss."""
         if s.subject.takes_dout or k != 0:
             return None
-        return transforms.scale(s, k, witnesses, lambda t: t.x[k])
+        return factors.scale(s, k, witnesses, lambda t: t.x[k])
 
     # --- all settings
 

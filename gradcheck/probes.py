@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from .contract import handed_out, kept
+from .factors import settings_of
 from .reading import Reading, mended
 from .samples import Sample
 from .state import arrays_in, replaying
-from .transforms import close, settings_of
+from .transforms import close
 
 
 def linearity(s: Sample, k: int) -> Iterator[Reading]:

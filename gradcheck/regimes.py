@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .factors import settings_of
 from .samples import Sample
-from .transforms import settings_of
 
 
 def telling(failing: Sequence[Sample], passing: Sequence[Sample]) -> str:

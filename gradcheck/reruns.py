@@ -1,0 +1,71 @@
+"""A pair made again: at other arguments, with another cache, or with the forward that it should have."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .cs231n import family
+from .inputs import Setting
+from .pairs import Pair
+from .samples import Edit, Make, Sample, TimeUp
+from .subjects import LossFunction
+from .subjects import Pair as Functions
+
+
+def maker(pair: Pair) -> Make:
+    """What makes a subject of a pair at arguments, and of a cache that is edited on its way to backward."""
+
+    def make(arguments: tuple[Any, ...], edit: Edit | None) -> Any:
+        forward, backward = pair.functions()
+        if backward is None:
+            return LossFunction(forward, arguments, None)
+
+        def edited(*given: Any) -> Any:
+            *outs, cache = forward(*given)
+            return (*outs, edit(cache) if edit else cache)
+
+        return Functions(_named(edited, forward), backward, arguments, None)
+
+    return make
+
+
+def _named(function: Any, like: Any) -> Any:
+    """The function under the other's name and signature."""
+    function.__wrapped__, function.__name__ = like, like.__name__
+    return function
+
+
+def reference_of(pair: Pair, settings: Sequence[Setting]) -> Any:
+    """A sample of what the course's forward computes at the arguments of another sample."""
+    known = family(pair)
+    difference = known.difference if known else None
+    compute = inspect.getclosurevars(difference).nonlocals.get("reference") if difference else None
+    draws = {setting.text: setting.draw for setting in settings}
+    if compute is None:
+        return None
+
+    def of(t: Sample) -> Sample | None:
+        keys = list(draws[t.text](np.random.default_rng(t.seed)))
+        by_name = dict(zip(keys, t.arguments))
+
+        def forward(*arguments: Any) -> Any:
+            outs = compute({**by_name, **dict(zip(keys, arguments))})[0]
+            return (*outs, None)
+
+        def make(arguments: tuple[Any, ...], edit: Edit | None) -> Any:
+            if not t.subject.takes_dout:
+                return LossFunction(lambda *a: (forward(*a)[0], np.zeros_like(a[0])), arguments, None)
+            return Functions(forward, lambda *_: (), arguments, None)
+
+        try:
+            return Sample(make, t.arguments, t.seed, t._deadline, t.text)
+        except TimeUp:
+            raise
+        except Exception:
+            return None
+
+    return of
