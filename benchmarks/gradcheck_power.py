@@ -45,7 +45,7 @@ def inputs_of(case, size, seed=0):
 
 
 def ours(case, inputs):
-    return check_layer(case.make(), *inputs).verdict in ("fail", "contract", "error", "kink")
+    return check_layer(case.make(), *inputs, why=False).verdict in ("fail", "contract", "error", "kink")
 
 
 class Numpy(torch.autograd.Function):

@@ -3,6 +3,7 @@
 from .check import assert_gradients, check, check_layer, check_loss
 from .numeric import directional_derivative, jacobian, jvp, numerical_gradient, vjp
 from .report import Report, merge
+from .walkthrough import explain
 
 __all__ = [
     "assert_gradients",
@@ -10,6 +11,7 @@ __all__ = [
     "check_layer",
     "check_loss",
     "directional_derivative",
+    "explain",
     "jacobian",
     "jvp",
     "numerical_gradient",

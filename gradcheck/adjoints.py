@@ -19,6 +19,7 @@ import numpy as np
 from .case import Case, agree
 from .inputs import is_differentiable
 from .instrument import definition_of, statement_at, watched
+from .slices import assigned, suspects
 from .state import replaying
 
 TOLERANCE = 1e-6  # of a slope's size; differences of well-scaled forwards agree to 1e-9
@@ -77,36 +78,80 @@ def accuse(case: Case) -> Accusation | None:
     ValueError
         If the functions have no source.
     """
-    trace = _trace(case)
+    trace = trace_of(case)
+    judged = judgements(case, trace)
     path = case.pair.file
-    returned = _returned_names(case)
-    judged: dict[str, tuple[bool, Assigned]] = {}
-    for name in dict.fromkeys(event.name for event in trace.backward):
-        verdict = _judge(name, trace, case, returned)
-        if verdict is not None:
-            judged[name] = verdict
     wrong = [culprit for right, culprit in judged.values() if not right]
     cleared = [name for name, (right, _) in judged.items() if right]
     if wrong:
         first = min(wrong, key=lambda event: event.number)
         before = [name for name in cleared if judged[name][1].number < first.number]
-        return Accusation(first.line, statement_at(path, first.line), first.name, before, certain=True)
-    return None if case.error else _by_return(case, cleared)
+        shared = _shared(case, cleared) if first.name in _returned_names(case) else None
+        if shared is None or shared.lineno >= first.line:
+            return Accusation(first.line, statement_at(path, first.line), first.name, before, certain=True)
+        return Accusation(shared.lineno, statement_at(path, shared.lineno), _name(shared), before, certain=False)
+    if case.error:
+        return None
+    shared = _shared(case, cleared)
+    if shared is not None:
+        return Accusation(shared.lineno, statement_at(path, shared.lineno), _name(shared), cleared, certain=False)
+    return _by_return(case, cleared)
+
+
+def _shared(case: Case, cleared: list[str]) -> ast.stmt | None:
+    """The last statement that all of several wrong gradients are made of, and no right one is."""
+    definition, elements = _definition(case), list(_returned(case))
+    if definition is None or len(elements) != len(case.names) or len(case.wrong) < 2:
+        return None
+    right = [element for k, element in enumerate(elements) if k not in case.wrong]
+    shared = suspects(definition, [elements[k] for k in case.wrong], right)
+    shared = [statement for statement in shared if not assigned(statement) <= set(cleared)]
+    return shared[-1] if shared else None
+
+
+def _name(statement: ast.stmt) -> str:
+    return ", ".join(sorted(assigned(statement)))
+
+
+def judgements(case: Case, trace: Trace) -> dict[str, tuple[bool, Assigned]]:
+    """Of each name of backward that can be judged: whether what it held at last is right, and what decides that."""
+    returned = _returned_names(case)
+    names = dict.fromkeys(event.name for event in trace.backward)
+    judged = {name: _judge(name, trace, case, returned) for name in names}
+    return {name: verdict for name, verdict in judged.items() if verdict is not None}
 
 
 # --- running
 
 
 @dataclasses.dataclass
-class _Trace:
-    """The assignments of one forward and backward, and a way to nudge those of forward."""
+class Trace:
+    """The assignments of one forward and backward, and a way to nudge those of forward.
+
+    ``slope(at, u)`` is how fast the loss, the outputs times dout, rises as the variable assigned there moves along u.
+    """
 
     forward: list[Assigned]
     backward: list[Assigned]
     slope: Callable[[Assigned, np.ndarray], float]
 
+    def true_gradient(self, name: str) -> np.ndarray | None:
+        """The gradient that a name of backward should hold, if it pairs with one variable of forward."""
+        sites = _sites(name, self)
+        if len(sites) != 1:
+            return None
+        units = np.eye(sites[0].value.size).reshape(-1, *sites[0].value.shape)
+        return np.array([self.slope(sites[0], unit) for unit in units]).reshape(sites[0].value.shape)
 
-def _trace(case: Case) -> _Trace:
+
+def trace_of(case: Case) -> Trace:
+    """Run a case with every assignment watched.
+
+    Raises
+    ------
+    ValueError
+        If the functions have no source, or do not run as they did.
+    """
     pair, forward_events, backward_events = case.pair, list[Assigned](), list[Assigned]()
 
     def recorder(events: list[Assigned]) -> Callable[[str, int, bool, Any], Any]:
@@ -159,7 +204,7 @@ def _trace(case: Case) -> _Trace:
             ends.append([np.asarray(np.ma.filled(np.asanyarray(out), 0), dtype=np.float64) for out in outs])
         return sum(float(np.sum((a - b) * dout)) for a, b, dout in zip(*ends, case.douts)) / (2 * h)
 
-    return _Trace(forward_events, backward_events, slope)
+    return Trace(forward_events, backward_events, slope)
 
 
 def _is_number(value: Any) -> bool:
@@ -169,7 +214,7 @@ def _is_number(value: Any) -> bool:
 # --- judging
 
 
-def _judge(name: str, trace: _Trace, case: Case, returned: list[str | None]) -> tuple[bool, Assigned] | None:
+def _judge(name: str, trace: Trace, case: Case, returned: list[str | None]) -> tuple[bool, Assigned] | None:
     """Whether what a name of backward held at last is right, and the statement that decides it; None if unknown."""
     events = [event for event in trace.backward if event.name == name]
     if case.error is not None:  # it did not come to fill what it had only begun
@@ -194,7 +239,7 @@ def _squeezed(value: np.ndarray) -> tuple[int, ...]:
     return tuple(size for size in value.shape if size > 1)
 
 
-def _rebuilt(event: Assigned, trace: _Trace) -> Assigned | None:
+def _rebuilt(event: Assigned, trace: Trace) -> Assigned | None:
     """A variable of forward that backward computes anew, and nearly but not quite the same: an eps left out."""
     names = _namesakes(_core(event.name, gradient=False), trace)
     olds = [old.value for old in trace.forward if old.name in names and old.value.shape == event.value.shape]
@@ -214,7 +259,7 @@ def _verdict(events: list[Assigned], is_right: Callable[[Assigned], bool]) -> tu
     return False, events[-1]
 
 
-def _sites(name: str, trace: _Trace) -> list[Assigned]:
+def _sites(name: str, trace: Trace) -> list[Assigned]:
     """The assignments of forward that a name of backward may be the gradient of."""
     names = _namesakes(_core(name), trace)
     events = [event for event in trace.forward if event.name in names and event.name != name]
@@ -223,7 +268,7 @@ def _sites(name: str, trace: _Trace) -> list[Assigned]:
     return [*whole[-SITES:], *parts[-1:]]
 
 
-def _namesakes(core: str, trace: _Trace) -> list[str]:
+def _namesakes(core: str, trace: Trace) -> list[str]:
     """The names of forward that are written like this one; if there is none, the one that means the same."""
     names = list(dict.fromkeys(event.name for event in trace.forward))
     same = [name for name in names if _core(name, gradient=False) == core]
@@ -234,7 +279,7 @@ def _namesakes(core: str, trace: _Trace) -> list[str]:
     return same if len(same) == 1 else []
 
 
-def _agrees(event: Assigned, site: Assigned, trace: _Trace) -> bool:
+def _agrees(event: Assigned, site: Assigned, trace: Trace) -> bool:
     """Whether a gradient is the true one of a variable where it was assigned there, along a few directions."""
     gradient = event.value
     if gradient.shape != site.value.shape:
@@ -274,9 +319,13 @@ def _returned_names(case: Case) -> list[str | None]:
     return names if len(names) == len(case.names) else [None] * len(case.names)
 
 
-def _returned(case: Case) -> Iterator[ast.expr]:
+def _definition(case: Case) -> ast.FunctionDef | None:
     function: Any = case.pair.backward or case.pair.forward
-    definition = definition_of(case.pair.file, function.__name__, function.__code__.co_firstlineno)
+    return definition_of(case.pair.file, function.__name__, function.__code__.co_firstlineno)
+
+
+def _returned(case: Case) -> Iterator[ast.expr]:
+    definition = _definition(case)
     returns = [node for node in ast.walk(definition) if isinstance(node, ast.Return)] if definition else []
     value = max(returns, key=lambda node: node.lineno).value if returns else None
     if isinstance(value, ast.Tuple):

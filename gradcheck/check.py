@@ -27,6 +27,7 @@ def check(
     against: Any = None,
     selftest: bool = False,
     entries: int = ENTRIES,
+    why: bool = True,
 ) -> Report:
     r"""Check a backward function against its forward, for every floating-point input.
 
@@ -64,6 +65,8 @@ def check(
     entries : int >= 5, default 600
         Entries of one gradient that are compared one by one, at 2 to 4 forwards each, once directions have shown that
         it is wrong. Of a larger one a fifth as many are drawn, beside the worst, which are found by bisection.
+    why : bool, default True
+        Look for the cause and the line of a failure, in `Report.why`; takes up to 3 seconds.
 
     Returns
     -------
@@ -91,7 +94,8 @@ def check(
     options = Options(rng, directions, against, selftest, entries)
     if backward is not None and _is_gradient(forward, backward, len(inputs)):
         return examine(LossFunction(forward, inputs, wrt, backward), options)
-    return examine(Pair(forward, backward, inputs, wrt), options)
+    report = examine(Pair(forward, backward, inputs, wrt), options)
+    return _of_functions(report, forward, backward, inputs) if why and backward is not None else report
 
 
 def check_layer(
@@ -103,6 +107,7 @@ def check_layer(
     against: Any = None,
     selftest: bool = False,
     entries: int = ENTRIES,
+    why: bool = True,
 ) -> Report:
     """Check a layer object: the gradients of every floating input and of every parameter.
 
@@ -112,7 +117,7 @@ def check_layer(
         With ``forward(*inputs) -> out`` and ``backward(dout)``; with a ``parameters()`` that returns a dict of
         objects with `value` and `grad`, or with dicts or lists `params` and `grads`, or with attributes W and dW, or
         without parameters. It is copied, never changed; the copy is converted by ``astype(float64)`` if it has that.
-    *inputs, rng, directions, wrt, against, selftest, entries
+    *inputs, rng, directions, wrt, against, selftest, entries, why
         As in `check`. Of a loss, whose ``backward()`` can do without dout, only the first input is differentiated.
 
     Notes
@@ -135,7 +140,8 @@ def check_layer(
     >>> bool(check_layer(Square(), np.array([1.0, -3.0])))
     True
     """
-    return examine(LayerObject(layer, inputs, wrt), Options(rng, directions, against, selftest, entries))
+    report = examine(LayerObject(layer, inputs, wrt), Options(rng, directions, against, selftest, entries))
+    return _of_object(report, layer, inputs, wrt) if why else report
 
 
 def check_loss(
@@ -148,6 +154,7 @@ def check_loss(
     against: Any = None,
     selftest: bool = False,
     entries: int = ENTRIES,
+    why: bool = True,
 ) -> Report:
     """Check the gradient of a loss with respect to its first argument, the scores, and to its parameters if any.
 
@@ -162,7 +169,7 @@ def check_loss(
         The point.
     *targets : array or anything
         Passed on, not differentiated.
-    rng, directions, wrt, against, selftest, entries
+    rng, directions, wrt, against, selftest, entries, why
         As in `check`.
 
     Examples
@@ -177,12 +184,30 @@ def check_loss(
     values = (scores, *targets)
     net = getattr(loss, "__self__", loss)
     if hasattr(loss, "forward"):
-        return examine(LayerObject(loss, values, wrt), options)
+        report = examine(LayerObject(loss, values, wrt), options)
+        return _of_object(report, loss, values, wrt) if why else report
     if callable(getattr(net, "loss", None)) and hasattr(net, "params"):
         return examine(Net(net, values), options)
     if isinstance(loss, tuple):
         return examine(LossFunction(loss[0], values, wrt, loss[1]), options)
-    return examine(LossFunction(loss, values, wrt), options)
+    report = examine(LossFunction(loss, values, wrt), options)
+    return _of_functions(report, loss, None, values) if why and inspect.isfunction(loss) else report
+
+
+def _of_functions(report: Report, forward: Any, backward: Any, inputs: Sequence[Any]) -> Report:
+    """The report with the cause and the line, if it accuses functions whose source is at hand."""
+    from .why import at_inputs  # which needs what stands here
+
+    report.why = at_inputs(report, forward, backward, inputs)
+    return report
+
+
+def _of_object(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[str] | None) -> Report:
+    """The report with the cause and the line, if it accuses a layer."""
+    from .why import of_layer
+
+    report.why = of_layer(report, layer, inputs, wrt)
+    return report
 
 
 def _is_gradient(f: Any, g: Any, count: int) -> bool:

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import platform
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from . import gradescope
-from .report import passes
+from .report import TELL, passes
+from .rewrite import Edit, apply
 from .runner import Checked, run
 
 EPILOG = """\
@@ -27,6 +29,7 @@ exit status: 0 all is right; 1 something is wrong, or (--strict) undecided or un
   python -m gradcheck package.module:affine            a pair of an importable module
 """
 SKIPPED = {"__pycache__", "node_modules", "site-packages", "build", "dist"}
+REPAIR_SECONDS = 8.0
 UNDECIDED = ("inconclusive", "vacuous", "not_implemented")
 
 
@@ -46,6 +49,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--quick", action="store_true", help="the first setting of each pair only")
     p.add_argument("--strict", action="store_true", help="exit 1 for inconclusive, vacuous and unfinished ones too")
     p.add_argument("--seed", type=int, default=0, help="of inputs and directions (0)")
+    p.add_argument("--explain", action="store_true", help="walk through each pair step by step, every gradient judged")
+    p.add_argument("--tell", choices=TELL, default="line", help="how much of a failure to tell (line)")
+    p.add_argument("--no-repair", action="store_true", help="do not look for an edit that mends it: faster")
+    p.add_argument("--apply", action="store_true", help="write the proven fixes into the files; FILE.py.bak is kept")
     p.add_argument("--inputs", metavar="FILE.py", help="your own arguments: a function or tuple for each pair's name")
     p.add_argument("--json", metavar="OUT", help="write every record as JSON; - is the standard output")
     p.add_argument("--gradescope", metavar="OUT", help="write an autograder's results.json")
@@ -65,6 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # the reader, head or less, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _main(options: argparse.Namespace) -> int:
@@ -75,7 +85,9 @@ def _main(options: argparse.Namespace) -> int:
         raise _Usage(f"--inputs must be a Python file; there is no {options.inputs}")
     order = {
         "names": names, "seed": options.seed, "quick": options.quick, "list": options.list,
-        "inputs": options.inputs, "colour": _wants_colour(options),
+        "inputs": options.inputs, "colour": _wants_colour(options), "tell": options.tell,
+        "width": shutil.get_terminal_size().columns if sys.stdout.isatty() else None,
+        "repair": 0.0 if options.no_repair else REPAIR_SECONDS, "explain": options.explain,
     }  # fmt: skip
     quiet_stdout = options.json == "-"
     everything: list[Checked] = []
@@ -94,6 +106,8 @@ def _main(options: argparse.Namespace) -> int:
         _write(options.gradescope, gradescope.results(records, points))
     if options.list:
         return 0
+    if options.apply:
+        _apply(records)
     if not quiet_stdout:
         print(_closing(records, len(files)))
     return _status(records, everything, options.strict)
@@ -156,6 +170,19 @@ def _print(checked: Checked, options: argparse.Namespace, *, several: bool) -> N
         lines = [f"{os.path.relpath(checked.file)}", *(f"  {line}" for text in lines for line in text.splitlines())]
     if lines:
         print("\n".join(lines), flush=True)
+
+
+def _apply(records: list[dict[str, Any]]) -> None:
+    """Write all proven fixes into their files."""
+    fixes: dict[str, dict[int, Edit]] = {}
+    for record in records:
+        for edit in (record["repair"] or {"edits": []})["edits"]:
+            fixes.setdefault(record["file"], {})[edit["line"]] = Edit(**edit)
+    for file, edits in fixes.items():
+        apply(file, [edits[line] for line in sorted(edits)])
+        print(
+            f"{os.path.relpath(file)}: line {', '.join(map(str, sorted(edits)))} mended; {Path(file).name}.bak is kept"
+        )
 
 
 def _closing(records: list[dict[str, Any]], files: int) -> str:

@@ -6,6 +6,7 @@ import ast
 import copy
 import functools
 import inspect
+import linecache
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,20 +47,22 @@ def watched(function: Any, watch: Watch, *, helpers: bool = False) -> Callable[.
 
 def tree_of(path: str) -> ast.Module:
     """The syntax tree of a file's sound parts."""
-    return _parsed(path, Path(path).stat().st_mtime_ns)
+    return _parsed(_text(path), path)
 
 
 @functools.lru_cache(maxsize=64)
-def _parsed(path: str, _changed: int) -> ast.Module:
-    return parse(read(Path(path)), path)[0]
+def _parsed(text: str, path: str) -> ast.Module:
+    return parse(text, path)[0]
+
+
+def _text(path: str) -> str:
+    """The source of a file, or of a notebook's cell."""
+    return read(Path(path)) if Path(path).is_file() else "".join(linecache.getlines(path))
 
 
 def definition_of(path: str, name: str, line: int | None = None) -> ast.FunctionDef | None:
     """The definition of a function: the one at this line, or the last of its name."""
-    try:
-        tree = tree_of(path)
-    except OSError:
-        return None
+    tree = tree_of(path)
     found = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == name]
     exact = [node for node in found if line in (node.lineno, *(d.lineno for d in node.decorator_list))]
     chosen = exact or found
@@ -68,10 +71,7 @@ def definition_of(path: str, name: str, line: int | None = None) -> ast.Function
 
 def statement_at(path: str, line: int) -> str:
     """The text of a line, without its indent."""
-    try:
-        lines = read(Path(path)).split("\n")
-    except OSError:
-        return ""
+    lines = _text(path).split("\n")
     return lines[line - 1].strip() if 0 < line <= len(lines) else ""
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 # From the gravest to the harmless; a report has the gravest verdict of its parts.
 VERDICTS = ("error", "not_implemented", "fail", "contract", "kink", "inconclusive", "vacuous", "pass")
 MAX_LINES = 25
+DIFFERS = "forward differs from the reference"
+TELL = ("verdict", "cause", "line", "fix")  # how much of a failure is told
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,48 @@ class Finding(NamedTuple):
     text: str
     line: int | None = None
     file: str | None = None
+
+
+@dataclass(frozen=True)
+class Why:
+    """The cause of a failure, its line, and the edit that mends it, as far as they are known.
+
+    Attributes
+    ----------
+    cause, evidence, suggestion : str
+        A code, or "unknown"; what shows it; what to do.
+    line, statement : int or None, str
+        The first wrong statement of the file.
+    cleared : list of str
+        The names of backward, in order, that hold right gradients before that line.
+    edits : list of dict
+        Whole lines, each with "line", "before" and "after". With all of them every setting passes: that was tried.
+    """
+
+    cause: str
+    evidence: str = ""
+    suggestion: str = ""
+    line: int | None = None
+    statement: str = ""
+    cleared: list[str] = field(default_factory=list)
+    edits: list[dict[str, Any]] = field(default_factory=list)
+
+    def lines(self, tell: str) -> list[str]:
+        """As text: the cause, the line and the fix, up to the one that may be told."""
+        level = TELL.index(tell)
+        out = []
+        if level >= TELL.index("cause"):
+            out.append(f"cause: {self.cause}" + (f"; {self.evidence}" if self.evidence else ""))
+        if level >= TELL.index("line") and self.line:
+            cleared = f"   ({', '.join(self.cleared)} right before it)" if self.cleared else ""
+            out.append(f"line {self.line}: {self.statement}{cleared}")
+        if level >= TELL.index("fix") and self.edits:
+            out.append("fix, with which every setting passes:")
+            for edit in self.edits:
+                out += [f"  {edit['line']:4} - {edit['before'].strip()}", f"  {'':4} + {edit['after'].strip()}"]
+        elif level >= TELL.index("fix") and self.suggestion:
+            out.append(f"try: {self.suggestion}")
+        return out
 
 
 @dataclass
@@ -126,6 +171,8 @@ class Report:
         The settings at which it was checked, and those of them at which it did not pass.
     seconds : float
         The time that the check took.
+    why : Why or None
+        The cause, the line and the fix of a failure, where they were looked for.
     """
 
     name: str
@@ -136,6 +183,7 @@ class Report:
     tried: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    why: Why | None = None
 
     @property
     def verdict(self) -> str:
@@ -147,8 +195,10 @@ class Report:
 
     @property
     def cause(self) -> str | None:
-        """The first cause that goes with the verdict; a mask drawn anew explains wrong values too."""
+        """What `why` found; else the first that goes with the verdict. A mask drawn anew explains wrong values too."""
         verdict = self.verdict
+        if self.why is not None:
+            return self.why.cause
         parts: list[Any] = [*self.findings, *self.arguments]
         causes = [part.cause for part in parts if part.cause and part.verdict == verdict]
         if verdict == "fail":
@@ -158,6 +208,8 @@ class Report:
     @property
     def line(self) -> int | None:
         """The line of the statement at fault, where it is known."""
+        if self.why is not None and self.why.line:
+            return self.why.line
         return next((part.line for part in self.findings if part.verdict == self.verdict and part.line), None)
 
     @property
@@ -172,7 +224,7 @@ class Report:
         bad += [str(part) for part in self.arguments if part.verdict == self.verdict != "pass"]
         if bad:
             return bad[0]
-        different = "; forward differs from the reference" if self.forward_matches_reference is False else ""
+        different = f"; {DIFFERS}" if self.forward_matches_reference is False else ""
         return _summary(self.arguments) + different
 
     def __bool__(self) -> bool:
@@ -181,33 +233,44 @@ class Report:
     def __str__(self) -> str:
         return self.format()
 
-    def format(self, *, colour: bool = False) -> str:
-        """The report as text, one line if it passed and 25 at most; with the colours of a terminal if asked."""
+    def format(self, *, colour: bool = False, tell: str = "line", width: int | None = None) -> str:
+        """The report as text, one line if it passed and 25 at most; with the colours of a terminal if asked.
+
+        `tell` is how much of a failure is told: its "verdict", "cause", "line" or "fix", each with those before. Lines
+        longer than `width` are folded.
+        """
         good = [part for part in self.arguments if part.verdict in ("pass", "vacuous")]
         head = f"{self.name}: {_painted(self.verdict, colour)}"
         if self.verdict == "pass":
-            different = "; forward differs from the reference" if self.forward_matches_reference is False else ""
-            return "; ".join([head + different, _summary(good), *self.notes[:3]])
+            named = any(note.startswith(DIFFERS) for note in self.notes)
+            different = [DIFFERS] if self.forward_matches_reference is False and not named else []
+            return "\n".join(_folded(["; ".join([head, *different, _summary(good), *self.notes[:3]])], width))
+        if tell == "verdict":
+            return head
+        lines = [f"  {text}" for text in (self.why.lines(tell) if self.why else [])]
+        told = "\n".join(lines)
+        lines += [f"  {finding.text}" for finding in self.findings if finding.text not in told]
         bad = [part for part in self.arguments if part not in good]
-        lines = [f"  {finding.text}" for finding in self.findings]
         lines += [f"  {part}" for part in sorted(bad, key=lambda part: VERDICTS.index(part.verdict))]
         if not lines and not good:
             lines.append("  nothing to check: no floating-point input and no parameter")
         tail = [f"  no fault in {_summary(good)}"] if good else []
-        tail += ["  forward differs from the reference"] if self.forward_matches_reference is False else []
         tail += [f"  note: {note}" for note in self.notes[:3]]
-        if self.failed and self.verdict != "not_implemented":
-            passed = [text for text in self.tried if text not in self.failed]
-            tail += (
-                [f"  wrong at {_listed(self.failed)}"]
-                if passed
-                else [f"  wrong at every setting, as at {self.failed[0]}"]
-            )
-            tail += [f"  right at {_listed(passed)}"] if passed else []
+        tail += [f"  {text}" for text in self._where()]
+        lines, tail = _folded(lines, width), _folded(tail, width)
         room = MAX_LINES - 1 - len(tail)
         if len(lines) > room:
             lines[room - 1 :] = [f"  ... and {len(lines) - room + 1} lines more of this kind"]
         return "\n".join([head, *lines, *tail])
+
+    def _where(self) -> list[str]:
+        """The settings that fail, and those that do not."""
+        if not self.failed or self.verdict == "not_implemented":
+            return []
+        passed = [text for text in self.tried if text not in self.failed]
+        if not passed:
+            return [f"wrong at every setting, as at {self.failed[0]}"]
+        return [f"wrong at {_listed(self.failed)}", f"right at {_listed(passed)}"]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: the verdict with all that belongs to it."""
@@ -215,10 +278,14 @@ class Report:
         notes += [finding.text for finding in self.findings if finding.verdict != self.verdict]
         return {
             "name": self.name, "verdict": self.verdict, "message": self.message, "cause": self.cause,
-            "line": self.line, "statement": None, "forward_matches_reference": self.forward_matches_reference,
+            "line": self.line, "statement": (self.why and self.why.statement) or None, "repair": self._repair(),
+            "forward_matches_reference": self.forward_matches_reference,
             "notes": notes, "settings": {"tried": self.tried, "failed": self.failed},
             "arguments": [part.as_dict() for part in self.arguments], "seconds": round(self.seconds, 4),
         }  # fmt: skip
+
+    def _repair(self) -> dict[str, Any] | None:
+        return {"edits": self.why.edits, "proven": True} if self.why and self.why.edits else None
 
 
 def passes(record: dict[str, Any]) -> bool:
@@ -256,6 +323,17 @@ def _summary(arguments: list[ArgumentResult]) -> str:
     text = f"{shown} ({min(digits):.1f} digits)" if digits else shown
     notes = [f"{part.name}: {note}" for part in arguments for note in part.notes]
     return "; ".join([text, *notes[:3]])
+
+
+def _folded(lines: list[str], width: int | None) -> list[str]:
+    """Lines of at most `width` columns; what follows of one is indented further."""
+    if width is None:
+        return lines
+    folded = []
+    for line in lines:
+        indent = " " * (len(line) - len(line.lstrip()) + 4)
+        folded += textwrap.wrap(line, max(width, 40), subsequent_indent=indent, break_long_words=False) or [line]
+    return folded
 
 
 def _listed(texts: list[str]) -> str:

@@ -109,6 +109,6 @@ def _interrupted(file: str, name: str, message: str) -> dict[str, Any]:
     """The record of a pair whose check did not come to its end."""
     return {
         "file": file, "name": name, "forward": None, "backward": None, "verdict": "error", "message": message,
-        "cause": "raises", "line": None, "statement": None, "forward_matches_reference": None, "notes": [],
-        "settings": {"tried": [], "failed": []}, "arguments": [], "seconds": 0.0,
+        "cause": "raises", "line": None, "statement": None, "repair": None, "forward_matches_reference": None,
+        "notes": [], "settings": {"tried": [], "failed": []}, "arguments": [], "seconds": 0.0,
     }  # fmt: skip

@@ -12,12 +12,21 @@ from .inputs import Setting
 from .localize import ENTRIES
 from .pairs import Pair
 from .raised import describe
-from .report import Finding, Report, merge
+from .report import DIFFERS, Finding, Report, merge
+from .why import reason
 
 FEW = 50  # entries to compare one by one where another setting has already shown a mistake
 
 
-def sweep(pair: Pair, *, seed: int = 0, quick: bool = False, settings: list[Setting] | None = None) -> Report:
+def sweep(
+    pair: Pair,
+    *,
+    seed: int = 0,
+    quick: bool = False,
+    settings: list[Setting] | None = None,
+    why: bool = False,
+    repair: float = 8.0,
+) -> Report:
     """Check a pair at each of its settings, and its forward against the reference of its name.
 
     Parameters
@@ -30,6 +39,10 @@ def sweep(pair: Pair, *, seed: int = 0, quick: bool = False, settings: list[Sett
         Whether to check at the first setting only.
     settings : list of Setting, optional
         In place of those of the course, of the docstring, or of the search.
+    why : bool, default False
+        Whether to look for the cause, the line and the fix of a failure.
+    repair : float, default 8
+        Seconds for the search of a fix; 0 for none.
 
     Returns
     -------
@@ -44,7 +57,8 @@ def sweep(pair: Pair, *, seed: int = 0, quick: bool = False, settings: list[Sett
         return _without_inputs(pair)
     reports: dict[str, Report] = {}
     limits = []
-    for setting in settings[: 1 if quick else None]:
+    settings = settings[: 1 if quick else None]
+    for setting in settings:
         arguments = setting.arguments(pair, seed)
         if arguments is None:
             continue
@@ -61,8 +75,12 @@ def sweep(pair: Pair, *, seed: int = 0, quick: bool = False, settings: list[Sett
             _compare_forward(report, difference(setting.draw(np.random.default_rng(seed)), outs))
         reports[setting.text] = report
     merged = merge(pair.name, reports)
+    differences = [note for note in merged.notes if note.startswith(DIFFERS)]
+    merged.notes = [note for note in merged.notes if note not in differences[1:]]
     if merged.verdict not in ("error", "not_implemented"):
         merged.notes += limits
+    if why and type(pair) is Pair:  # of objects the check itself tells
+        merged.why = reason(pair, settings, merged, seed=seed, seconds=repair)
     return merged
 
 
@@ -76,7 +94,7 @@ def _outputs(pair: Pair, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
 def _compare_forward(report: Report, difference: str) -> None:
     report.forward_matches_reference = not difference
     if difference:
-        report.notes.insert(0, f"forward differs from the reference: {difference}")
+        report.notes.insert(0, f"{DIFFERS}: {difference}")
 
 
 def _without_inputs(pair: Pair) -> Report:

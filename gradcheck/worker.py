@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from . import cs231n
+from .case import case_of
 from .discover import Discovery, discover
 from .given import given_settings
+from .inputs import Setting
 from .load import sandboxed
 from .pairs import Pair
 from .sweep import sweep
+from .walkthrough import walk
+from .why import failing_case
 
 
 def events(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -24,7 +28,8 @@ def events(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
     ----------
     order : dict
         What to do: `file`, `names` (None for all), `done` (names not to check again), `seed`, `quick`, `list`,
-        `inputs` (a file, or None), `colour`.
+        `inputs` (a file, or None), `colour`, `tell`, `width` (see `Report.format`), `repair` (seconds),
+        `explain` (whether to walk through each pair).
     """
     cs231n.ours()
     path = Path(order["file"])
@@ -40,8 +45,13 @@ def events(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 yield {"listed": pair.name, "settings": [s.text for s in cs231n.plan(pair, order["seed"]).settings]}
                 continue
             settings = next((given[name] for name in called(pair) if name in given), None)
-            report = sweep(pair, seed=order["seed"], quick=order["quick"], settings=settings)
-            yield {"check": record(pair, report), "text": report.format(colour=order["colour"])}
+            report = sweep(
+                pair, seed=order["seed"], quick=order["quick"], settings=settings, why=True, repair=order["repair"]
+            )
+            text = report.format(colour=order["colour"], tell=order["tell"], width=order["width"])
+            if order["explain"]:
+                text += "\n\n" + explanation(pair, settings or cs231n.plan(pair, order["seed"]).settings, order)
+            yield {"check": record(pair, report), "text": text}
 
 
 def called(pair: Pair) -> set[str]:
@@ -53,6 +63,15 @@ def _contents(found: Discovery, chosen: list[Pair]) -> dict[str, Any]:
     errors = [{"file": p.file, "message": p.message, "line": p.line} for p in found.problems]
     names = {pair.name: sorted(called(pair)) for pair in found.pairs}
     return {"errors": errors, "found": names, "names": [pair.name for pair in chosen]}
+
+
+def explanation(pair: Pair, settings: list[Setting], order: dict[str, Any]) -> str:
+    """The walk through a pair where it fails, or else at its first setting."""
+    try:
+        case = failing_case(pair, settings, order["seed"]) or case_of(pair, settings[0], order["seed"])
+        return walk(case).format(colour=order["colour"])
+    except Exception as error:
+        return f"{pair.name} cannot be walked through: {error}"
 
 
 def record(pair: Pair, report: Any) -> dict[str, Any]:

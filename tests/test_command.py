@@ -71,7 +71,19 @@ def checked(write, tmp_path):
 
 
 def order(**changes):
-    return {"names": None, "seed": 0, "quick": True, "list": False, "inputs": None, "colour": False, **changes}
+    return {
+        "names": None,
+        "seed": 0,
+        "quick": True,
+        "list": False,
+        "inputs": None,
+        "colour": False,
+        "tell": "line",
+        "repair": 0.0,
+        "explain": False,
+        "width": None,
+        **changes,
+    }
 
 
 def test_a_right_file_is_told_in_a_line_a_pair(write, capsys):
@@ -243,3 +255,68 @@ def test_the_same_seed_gives_the_same_record(checked):
     for record in (first, second, third):
         record.pop("seconds")
     assert first == second != third
+
+
+# --- why
+
+
+def test_the_cause_the_line_and_the_fix_are_recorded(checked):
+    affine = checked(WRONG, "affine")[0]["affine"]
+    assert (affine["cause"], affine["line"]) == ("scale-batch", 9)
+    assert affine["statement"].startswith("return (dout @ w.T)")
+    (edit,) = affine["repair"]["edits"]
+    assert edit["line"] == 9
+    assert edit["before"] == WRONG.splitlines()[8]
+    assert "dout.sum(axis=0)" in edit["after"]
+    assert affine["repair"]["proven"] is True
+
+
+def test_no_repair_is_sought_where_none_is_wanted(checked):
+    affine = checked(WRONG, "affine", "--no-repair")[0]["affine"]
+    assert affine["repair"] is None
+    assert affine["line"] == 9
+
+
+@pytest.mark.parametrize(
+    ("tell", "said", "unsaid"),
+    [
+        ("verdict", ["affine: fail"], ["scale-batch", "line 9", "dout.sum"]),
+        ("cause", ["affine: fail", "cause: scale-batch"], ["line 9", "dout.sum"]),
+        ("line", ["cause: scale-batch", "line 9: return"], ["dout.sum"]),
+        ("fix", ["cause: scale-batch", "line 9: return", "with which every setting passes", "dout.sum(axis=0)"], []),
+    ],
+)
+def test_no_more_is_told_than_asked_for(write, capsys, tell, said, unsaid):
+    main([write(WRONG), "affine", "--tell", tell])
+    out = capsys.readouterr().out
+    assert all(text in out for text in said)
+    assert not any(text in out for text in unsaid)
+
+
+def test_a_fix_is_written_with_a_backup_only_if_asked(write, capsys):
+    path = Path(write(WRONG))
+    assert main([str(path), "affine"]) == 1
+    assert path.read_text() == WRONG
+    assert main([str(path), "affine", "--apply"]) == 1
+    assert "line 9 mended; mine.py.bak is kept" in capsys.readouterr().out
+    assert path.with_suffix(".py.bak").read_text() == WRONG
+    assert main([str(path), "affine"]) == 0
+
+
+def test_a_failure_of_a_helper_is_inherited_and_named(checked):
+    text = WRONG.partition("def dropout_forward")[0] + (
+        "\ndef affine_relu_forward(x, w, b):\n    a, fc = affine_forward(x, w, b)\n    out, relu = relu_forward(a)\n"
+        "    return out, (fc, relu)\n\ndef affine_relu_backward(dout, cache):\n    fc, relu = cache\n"
+        "    da = relu_backward(dout, relu)\n    dx, dw, db = affine_backward(da, fc)\n    return dx, dw, db\n"
+    )
+    record = checked(text, "affine_relu")[0]["affine_relu"]
+    assert record["cause"] == "inherited"
+    assert text.splitlines()[record["line"] - 1].strip() == "dx, dw, db = affine_backward(da, fc)"
+
+
+def test_explain_walks_through_the_pair(write, capsys):
+    main([write(WRONG), "affine", "--explain", "--no-repair"])
+    out = capsys.readouterr().out
+    assert "affine, step by step at" in out
+    assert "gradient of b" in out
+    assert "def test_affine():" in out

@@ -51,7 +51,7 @@ def test_a_failing_check_shows_the_report_at_the_line_of_the_test(tmp_path):
     assert "forward: fail" in done.stdout
     assert "returned is 0.500 times the true gradient" in done.stdout
     assert ">       gradcheck((forward, lambda dout, x: x * dout), x)" in done.stdout
-    assert "test_mine.py:22: AssertionError" in done.stdout
+    assert "test_mine.py:23: AssertionError" in done.stdout
     assert "check.py" not in done.stdout  # no line of the checker itself
 
 

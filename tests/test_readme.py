@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+import gradcheck.cli
 import train
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -18,6 +19,15 @@ def test_every_python_block_runs(block, capsys):
     printed = capsys.readouterr().out
     for promised in re.findall(r"print\(.*\)\s+# (\w+: pass.*)", block):
         assert promised in printed
+
+
+def test_the_checker_reports_what_readme_shows(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    command, report = re.search(
+        r"```sh\npython -m gradcheck (.*?)\n```\n\n```text\n(.*?)```", README, re.DOTALL
+    ).groups()
+    assert gradcheck.cli.main(command.split()) == 1
+    assert capsys.readouterr().out == report
 
 
 def test_the_layer_of_ten_lines_has_ten_lines():

@@ -1,0 +1,387 @@
+"""Mistakes in formulas, undone: factors and terms, operators, numbers, names."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .place import EPS, Change, Place, called, is_number, is_tight, is_whole
+from .rewrite import heads
+
+VARIANCE = re.compile(r"var|sigma|std", re.IGNORECASE)
+OPERATORS = {
+    ast.Add: ["-", "*"], ast.Sub: ["+", "/"], ast.Mult: ["/", "+", "@"], ast.Div: ["*", "//"], ast.MatMult: ["*"],
+    ast.FloorDiv: ["%"], ast.Mod: ["//"],
+}  # fmt: skip
+SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.FloorDiv: "//", ast.Mod: "%"}
+COMPARISONS = {
+    ast.Lt: ["<=", ">", ">="], ast.LtE: ["<", ">=", ">"], ast.Gt: [">=", "<", "<="], ast.GtE: [">", "<=", "<"],
+    ast.Eq: ["!=", ">=", "<="], ast.NotEq: ["=="],
+}  # fmt: skip
+WRITTEN = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+
+
+def eps_added(place: Place) -> Iterator[Change]:
+    """``eps`` where a variance is rooted, raised or divided by."""
+    values = [name for name in place.scalars if EPS.search(name)]
+    for node in place.nodes:
+        inside: list[Any] = []
+        if isinstance(node, ast.Call) and called(node) == "sqrt":
+            inside = node.args[:1]
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+            inside = [node.left]
+        elif isinstance(node, (ast.Name, ast.Call)) and VARIANCE.search(place.text.of(node)):
+            inside = [node]
+        for part, name in itertools.product(inside, values):
+            if name not in place.text.of(part):
+                yield place.wrapped("eps", "wrong-eps", part, f" + {name}")
+        for part in inside:
+            if isinstance(part, ast.BinOp) and EPS.search(place.text.of(part.right)):
+                yield place.put("eps", "wrong-eps", (part, place.text.of(part.left)))
+
+
+def undone(place: Place) -> Iterator[Change]:
+    """A number left out, by which something is multiplied or divided."""
+    for node in place.nodes:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
+            (start, end), left, right = (
+                place.text.span(node),
+                place.text.outside(node.left),
+                place.text.outside(node.right),
+            )
+            cause = "regularization" if _is_regularization(place, node) else None
+            if place.text.of(node.right) in place.scalars or isinstance(node.right, ast.Constant):
+                yield Change("drop", cause or _cause_of_factor(place, place.text.of(node.right)), ((left[1], end, ""),))
+            if isinstance(node.op, ast.Mult) and (
+                place.text.of(node.left) in place.scalars or isinstance(node.left, ast.Constant)
+            ):
+                yield Change(
+                    "drop", cause or _cause_of_factor(place, place.text.of(node.left)), ((start, right[0], ""),)
+                )
+
+
+def scaled(place: Place) -> Iterator[Change]:
+    """Twice, half of or minus a right-hand side or a term of it; times or over a number in scope."""
+    for value in _terms(place):
+        regular = "regularization" if _is_regularization(place, value) else None
+        product = isinstance(value, ast.BinOp) and isinstance(value.op, (ast.Mult, ast.Div, ast.MatMult))
+        for factor in ("2 * ", "0.5 * ", "-"):
+            before, after = (factor, "") if product or is_tight(value) else (f"{factor}(", ")")
+            yield place.around("scale", regular, value, before, after)
+        for name in place.scalars:
+            cause = regular or _cause_of_factor(place, name)
+            for sign in ("*", "/"):
+                yield place.wrapped("scale", cause, value, f" {sign} {name}")
+            if 0 < float(place.values.get(name, 0.5)) < 1:
+                yield place.wrapped("scale", cause, value, f" / (1 - {name})")
+
+
+def derived(place: Place) -> Iterator[Change]:
+    """The derivative of an activation as one more factor."""
+    for value in _terms(place):
+        for x in place.arrays:
+            yield place.wrapped("derivative", "wrong-mask", value, f" * ({x} > 0)")
+            for factor in (f"(1 - {x} ** 2)", f"{x} * (1 - {x})", f"(1 - {x})"):
+                yield place.wrapped("derivative", "wrong-local-derivative", value, f" * {factor}")
+
+
+def moved_inside(place: Place) -> Iterator[Change]:
+    """A factor taken from before a sum into it: ``gamma * (dout - dout.mean(1))`` of ``gamma * dout``."""
+    for s in place.statements:
+        names = [node for head in heads(s) for node in ast.walk(head) if isinstance(node, ast.Name)]
+        names = [node for node in names if isinstance(node.ctx, ast.Load) and node.id in place.arrays]
+        for a, b in itertools.permutations(dict.fromkeys(node.id for node in names), 2):
+            factor = [node for node in names if node.id == a]
+            if len(factor) == 1:
+                yield place.put(
+                    "inside", "scale-per-channel", (factor[0], "1"),
+                    *((node, f"({b} * {a})") for node in names if node.id == b),
+                )  # fmt: skip
+
+
+def operators(place: Place) -> Iterator[Change]:
+    """Another operator; a sign."""
+    for node in place.nodes:
+        if isinstance(node, ast.BinOp):
+            around_eps = EPS.search(place.text.of(node.right)) or EPS.search(place.text.of(node.left))
+            for new in OPERATORS.get(type(node.op), []):
+                start, sign = place.text.operator(node.left, node.right)
+                cause = "wrong-eps" if around_eps and {sign, new} == {"+", "-"} else "wrong-term"
+                yield Change("operator", cause, ((start, start + len(sign), new),))
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            yield place.put("sign", "wrong-term", (node, place.text.of(node.operand)))
+
+
+def signs(place: Place) -> Iterator[Change]:
+    """A minus before an operand."""
+    compound = [s for s in place.statements if hasattr(s, "body")]
+    headers = {node for s in compound for head in heads(s) for node in ast.walk(head)}
+    for node in place.nodes:
+        if (
+            isinstance(node, (ast.Name, ast.Call, ast.Constant, ast.Subscript))
+            and isinstance(place.body.parent.get(node), (ast.BinOp, ast.Call, ast.Assign, ast.AugAssign))
+            and not isinstance(getattr(node, "ctx", None), ast.Store)
+            and not any(isinstance(outer, ast.Subscript) for outer in place.body.around(node))
+            and node not in headers
+        ):
+            yield place.around("sign", "wrong-term", node, "(-", ")")
+
+
+def transposed(place: Place) -> Iterator[Change]:
+    """``.T`` given or taken away; the factors of a product exchanged."""
+    for node in place.nodes:
+        if isinstance(node, ast.Attribute) and node.attr == "T":
+            yield place.put("transpose", "transposed", (node, place.text.of(node.value)))
+        product = isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)
+        sides = [node.left, node.right] if product else _dotted(node)  # type: ignore[attr-defined]
+        for side in sides:
+            yield place.wrapped("transpose", "transposed", side, ".T")
+        if len(sides) == 2:
+            left, right = map(place.text.of, sides)
+            yield place.put("transpose", "transposed", (sides[0], right), (sides[1], left))
+            for a, b in (("", ".T"), (".T", ""), (".T", ".T")):
+                yield place.put("transpose", "transposed", (sides[0], f"{right}{a}"), (sides[1], f"{left}{b}"))
+
+
+def dropped(place: Place) -> Iterator[Change]:
+    """An operand left out, or a call around its first argument, or a condition."""
+    for node in place.nodes:
+        if isinstance(node, ast.BinOp):
+            start, end = place.text.span(node)
+            left, right = place.text.outside(node.left), place.text.outside(node.right)
+            yield Change("drop", "wrong-term", ((left[1], end, ""),))
+            yield Change("drop", "wrong-term", ((start, right[0], ""),))
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Attribute):
+            (start, end), first = place.text.span(node), place.text.span(node.args[0])
+            yield Change("drop", "wrong-term", ((start, first[0], "("), (first[1], end, ")")))
+
+
+def looped(place: Place) -> Iterator[Change]:
+    """A loop run backwards, or forwards."""
+    for s in place.statements:
+        if isinstance(s, ast.For) and isinstance(s.iter, ast.Call):
+            if called(s.iter) == "reversed" and s.iter.args:
+                yield place.put("loop", None, (s.iter, place.text.of(s.iter.args[0])))
+            elif called(s.iter) in ("range", "xrange"):
+                yield place.around("loop", None, s.iter, "reversed(", ")")
+
+
+def reductions(place: Place) -> Iterator[Change]:
+    """A sum for a mean, and the like."""
+    others = {"mean": ["sum"], "sum": ["mean"], "std": ["var"], "var": ["std"], "max": ["sum"], "argmax": ["argmin"],
+              "zeros_like": ["ones_like"], "ones_like": ["zeros_like"], "dot": ["multiply"], "maximum": ["minimum"],
+              "empty_like": ["zeros_like"], "empty": ["zeros"]}  # fmt: skip
+    for node in place.nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            end = place.text.span(node.func)[1]
+            for new in others.get(node.func.attr, []):
+                yield Change("function", "wrong-term", ((end - len(node.func.attr), end, new),))
+
+
+def compared(place: Place) -> Iterator[Change]:
+    """Another comparison."""
+    yield from _comparisons(place, (ast.Lt, ast.LtE, ast.Gt, ast.GtE))
+
+
+def conditions(place: Place) -> Iterator[Change]:
+    """A test for equality turned round, or none at all."""
+    yield from _comparisons(place, (ast.Eq, ast.NotEq))
+    for s in place.statements:
+        if isinstance(s, ast.If):
+            yield place.put("condition", None, (s.test, "True"))
+
+
+def _comparisons(place: Place, kinds: tuple[type[ast.cmpop], ...]) -> Iterator[Change]:
+    for node in place.nodes:
+        if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], kinds):
+            old = WRITTEN[type(node.ops[0])]
+            start = place.text.text.index(old, place.text.end(node.left))
+            for new in COMPARISONS[type(node.ops[0])]:
+                yield Change("compare", "wrong-mask", ((start, start + len(old), new),))
+
+
+def constants(place: Place) -> Iterator[Change]:
+    """Another number; in an index or a size one that is in scope."""
+    for node in place.nodes:
+        if not isinstance(node, ast.Constant) or type(node.value) not in (int, float):
+            continue
+        indexed = any(isinstance(outer, (ast.Subscript, ast.Slice)) for outer in place.body.around(node))
+        number: Any = node.value
+        for value in _other_numbers(number):
+            yield place.put("constant", "wrong-index" if indexed else "wrong-term", (node, value))
+        whole = isinstance(node.value, int)
+        for name in place.scalars:
+            if not whole or is_whole(place.values.get(name, 0)):
+                yield place.put("constant", "config-hardcoded" if whole else None, (node, name))
+
+
+def exchanged(place: Place) -> Iterator[Change]:
+    """Two names of a statement, or two indices, each in the other's place."""
+    for s in place.statements:
+        names = [node for head in heads(s) for node in ast.walk(head) if isinstance(node, ast.Name)]
+        alike: dict[str, list[ast.Name]] = {}
+        for name in names:
+            if isinstance(name.ctx, ast.Load) and is_whole(place.values.get(name.id)):
+                alike.setdefault(name.id, []).append(name)
+        for a, b in itertools.combinations(alike, 2):
+            for first, second in itertools.product(alike[a], alike[b]):
+                yield place.put("exchange", "wrong-index", (first, b), (second, a))
+            yield place.put("exchange", "wrong-index", *((n, b) for n in alike[a]), *((n, a) for n in alike[b]))
+    for node in place.nodes:
+        if isinstance(node, (ast.Subscript, ast.Call)):
+            several = node.args if isinstance(node, ast.Call) else getattr(node.slice, "elts", [])
+            for one, other in itertools.combinations(several, 2):
+                cause = "wrong-index" if isinstance(node, ast.Subscript) else None
+                yield place.put("exchange", cause, (one, place.text.of(other)), (other, place.text.of(one)))
+
+
+def renamed(place: Place) -> Iterator[Change]:
+    """One name for another of its kind."""
+    for node in place.nodes:
+        if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load) or node.id not in place.values:
+            continue
+        indexed = any(isinstance(outer, (ast.Subscript, ast.Slice)) for outer in place.body.around(node))
+        for name, value in place.values.items():
+            if name != node.id and _are_alike(place.values[node.id], value):
+                whole = is_whole(value)
+                yield place.put("rename", "wrong-index" if indexed and whole else "wrong-term", (node, name))
+
+
+def unstrided(place: Place) -> Iterator[Change]:
+    """The number of a window in place of where it starts."""
+    loops = {node.id for s in place.body.statements if isinstance(s, ast.For) for node in ast.walk(s.target)
+             if isinstance(node, ast.Name)}  # fmt: skip
+    factors = [name for name in place.scalars if is_whole(place.values.get(name, 0))]
+    for factor in sorted(factors, key=lambda name: "s" not in name.lower()):
+        everywhere: list[tuple[Any, str]] = []
+        for s in place.statements:
+            slices = [node for head in heads(s) for node in ast.walk(head) if isinstance(node, ast.Slice)]
+            names = [node for part in slices for node in ast.walk(part) if isinstance(node, ast.Name)]
+            everywhere += [(node, f"{node.id} * {factor}") for node in names if node.id in loops]
+        if everywhere:
+            yield place.put("stride", "wrong-index", *everywhere)
+
+
+def strided(place: Place) -> Iterator[Change]:
+    """An index times or plus a number in scope."""
+    for node in place.nodes:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and is_whole(place.values.get(node.id)):
+            if not any(isinstance(outer, ast.Subscript) for outer in place.body.around(node)):
+                continue
+            for name in place.scalars:
+                if is_whole(place.values.get(name, 0)) and name != node.id:
+                    yield place.wrapped("stride", "wrong-index", node, f" * {name}")
+                    yield place.wrapped("stride", "wrong-index", node, f" + {name}")
+
+
+def termed(place: Place) -> Iterator[Change]:
+    """A term more: of a gradient's shape, with a factor in scope; such is an L2 penalty's."""
+    for k, name, true, _ in place.wrong:
+        same = [x for x in place.arrays if place.values[x].shape == true]
+        same.sort(key=lambda x: x != name)
+        factors = [f for f in place.scalars if not is_whole(place.values.get(f))]
+        for node, x in itertools.product(place.results(k), same):
+            s = place.body.parent.get(node)
+            for factor in ["", *(f"{c}{f} * " for f in factors for c in ("2 * ", "", "0.5 * "))]:
+                cause = "regularization" if factor and x == name and place.is_loss else "missing-branch"
+                for sign in ("+", "-"):
+                    if isinstance(s, ast.AugAssign) and isinstance(s.op, (ast.Mult, ast.Div)):
+                        start, written = place.text.operator(s.target, s.value)
+                        new = f"= {place.text.of(s.target)} {written[:-1]}"
+                        end = place.text.end(s)
+                        yield Change("term", cause, ((start, start + 2, new), (end, end, f" {sign} {factor}{x}")))
+                    else:
+                        yield place.wrapped("term", cause, node, f" {sign} {factor}{x}")
+
+
+def multiplied(place: Place) -> Iterator[Change]:
+    """A factor more, at any operand: an array or number in scope."""
+    for node in place.nodes:
+        parent = place.body.parent.get(node)
+        if not isinstance(node, (ast.Name, ast.Call, ast.BinOp, ast.Subscript)) or not isinstance(
+            parent, (ast.Assign, ast.AugAssign, ast.BinOp, ast.Call, ast.Return, ast.Tuple)
+        ):
+            continue
+        if isinstance(getattr(node, "ctx", None), ast.Store):
+            continue
+        for name in [*place.arrays, *place.scalars]:
+            for sign in ("*", "/", "+", "-") if name in place.arrays else ("*", "/"):
+                cause = _cause_of_factor(place, name) if sign in "*/" else "missing-branch"
+                yield place.wrapped("factor", cause, node, f" {sign} {name}")
+
+
+def replaced_operand(place: Place) -> Iterator[Change]:
+    """Another operator and operand: ``2 * W / N`` as ``2 * W * reg``; 0 where there is nothing under zero."""
+    for node in place.nodes:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
+            start, end = place.text.end(node.left), place.text.span(node)[1]
+            if place.text.text[start : start + 1] == ")":
+                continue
+            for name in place.scalars:
+                for sign in ("*", "/"):
+                    cause = "regularization" if _is_regularization(place, node) else "wrong-term"
+                    yield Change("operand", cause, ((start, end, f" {sign} {name}"),))
+    for value in _right_sides(place):
+        yield place.around("clamp", "wrong-mask", value, "np.maximum(0, ", ")")
+        yield place.around("clamp", "wrong-mask", value, "(", ") > 0")
+
+
+def _right_sides(place: Place) -> Iterator[ast.expr]:
+    """What statements assign or return."""
+    for s in place.statements:
+        if isinstance(s, (ast.Assign, ast.AugAssign)):
+            if not isinstance(s.value, ast.Tuple):
+                yield s.value
+        elif isinstance(s, ast.Return) and s.value is not None:
+            yield from s.value.elts[place.is_loss :] if isinstance(s.value, ast.Tuple) else [s.value]
+
+
+def _terms(place: Place) -> Iterator[ast.expr]:
+    """What statements assign or return, and the terms of those that are sums."""
+    todo = list(_right_sides(place))
+    while todo:
+        value = todo.pop(0)
+        yield value
+        if isinstance(value, ast.BinOp) and isinstance(value.op, (ast.Add, ast.Sub)):
+            todo += [value.left, value.right]
+
+
+def _is_regularization(place: Place, node: ast.AST) -> bool:
+    """Whether the only array in a term of a loss's gradient is the argument itself."""
+    names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} & set(place.arrays)
+    return place.is_loss and bool(names) and names <= {name for _, name, *_ in place.wrong}
+
+
+def _cause_of_factor(place: Place, name: str) -> str | None:
+    value = place.values.get(name)
+    if re.search(r"keep|drop|\bp\b|'p'", name):
+        return "scale-keep"
+    if isinstance(value, np.ndarray):
+        return "scale-per-channel" if value.ndim == 1 else "wrong-term"
+    return "scale-batch" if name in ("N", "num_train") or name.endswith("shape[0]") else "wrong-term"
+
+
+def _dotted(node: ast.AST) -> list[ast.expr]:
+    """The factors of ``np.dot(a, b)`` or ``a.dot(b)``."""
+    if not isinstance(node, ast.Call) or called(node) not in ("dot", "matmul"):
+        return []
+    if len(node.args) == 1 and isinstance(node.func, ast.Attribute):
+        return [node.func.value, node.args[0]]
+    return node.args if len(node.args) == 2 else []
+
+
+def _other_numbers(value: float) -> list[str]:
+    if isinstance(value, int):
+        return list(dict.fromkeys(str(v) for v in (0, 1, 2, value + 1, value - 1, -value) if v != value))
+    return list(dict.fromkeys(f"{v:g}" for v in (2 * value, value / 2, -value, 1 / value if value else 1.0, 1.0)))
+
+
+def _are_alike(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a.ndim == b.ndim
+    return (is_number(a) and is_number(b)) or type(a) is type(b)

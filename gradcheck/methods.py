@@ -1,0 +1,70 @@
+"""The line of a wrong gradient in a layer's own backward: the statement that makes it, or that all wrong ones share."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+from .instrument import definition_of
+from .slices import suspects
+
+
+def line_in(layer: Any, inputs: Sequence[str], wrong: Sequence[str]) -> int | None:
+    """The line in the class's backward that the wrong gradients point at; None if they are made elsewhere.
+
+    Parameters
+    ----------
+    layer : object
+        With a method ``backward(self, dout)``.
+    inputs : sequence of str
+        The names of the inputs that have a gradient, in the order of what backward returns.
+    wrong : sequence of str
+        Those of them, and of the parameters, whose gradient is wrong.
+    """
+    method: Any = inspect.unwrap(type(layer).backward)
+    code = getattr(method, "__code__", None)
+    definition = definition_of(code.co_filename, method.__name__, code.co_firstlineno) if code else None
+    if definition is None:
+        return None
+    made = _returned(definition, inputs) | _parameters(definition)
+    accused = [made[name] for name in wrong if name in made]
+    if not accused:
+        return None
+    shared = suspects(definition, accused, [made[name] for name in made if name not in wrong])
+    return shared[-1].lineno if shared else accused[0].lineno
+
+
+def _returned(definition: ast.FunctionDef, inputs: Sequence[str]) -> dict[str, ast.expr]:
+    """What the last return statement gives for each input."""
+    returns = [node for node in ast.walk(definition) if isinstance(node, ast.Return) and node.value is not None]
+    if not returns:
+        return {}
+    value = max(returns, key=lambda node: node.lineno).value
+    elements = value.elts if isinstance(value, ast.Tuple) else [value]
+    return {name: element for name, element in zip(inputs, elements) if element is not None}
+
+
+def _parameters(definition: ast.FunctionDef) -> dict[str, ast.expr]:
+    """What is added to each parameter: by ``self.W.add_grad(...)``, ``self.W.grad += ...`` or ``self.dW = ...``."""
+    made: dict[str, ast.expr] = {}
+    for node in ast.walk(definition):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr.startswith("add_grad")
+        ):
+            if isinstance(node.func.value, ast.Attribute):
+                made[node.func.value.attr] = node
+        elif isinstance(node, (ast.Assign, ast.AugAssign)):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            if isinstance(target, ast.Attribute):
+                owner = target.value
+                if target.attr == "grad" and isinstance(owner, ast.Attribute):
+                    made[owner.attr] = node.value
+                elif target.attr.startswith("d"):
+                    made[target.attr[1:]] = node.value
+            elif isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
+                made[str(target.slice.value)] = node.value
+    return made

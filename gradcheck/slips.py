@@ -1,0 +1,253 @@
+"""Mistakes of form, undone: names, the cache, what is stored, which axes and shapes."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import difflib
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .place import REDUCTIONS, Change, Place, called
+from .rewrite import Text
+
+RENAMED = {
+    "int": "int64", "float": "float64", "bool": "bool_", "product": "prod", "iteritems": "items",
+    "itervalues": "values", "iterkeys": "keys", "xrange": "range", "newshape": "shape", "dims": "shape",
+    "row_stack": "vstack",
+}  # fmt: skip
+KEYWORDS = ("axis", "keepdims", "dtype", "shape", "out", "mode", "constant_values")
+
+
+def misnamed(place: Place) -> Iterator[Change]:
+    """Names, attributes and keywords that do not exist, for the nearest that do; what Python and NumPy have renamed."""
+    if place.error is None:
+        return
+    known = [*place.values, *(place.forward.values if place.forward else ())]
+    for node in place.nodes:
+        if isinstance(node, ast.Name) and node.id not in place.values and not hasattr(builtins, node.id):
+            for name in [RENAMED.get(node.id), *difflib.get_close_matches(node.id, known, 3, 0.4)]:
+                if name and name != node.id:
+                    yield place.put("name", "undefined-name", (node, name))
+        elif isinstance(node, ast.Attribute):
+            start, end = place.text.end(node.value), place.text.end(node)
+            options = dir(np) if place.text.of(node.value) in ("np", "numpy") else []
+            if options and node.attr in options:
+                continue
+            for name in [RENAMED.get(node.attr), *difflib.get_close_matches(node.attr, options, 2)]:
+                if name:
+                    yield Change("name", "raises", ((start, end, f".{name}"),))
+            if place.text.of(node).startswith(("np.lib.", "numpy.lib.")):
+                yield place.put("name", "raises", (node, f"np.{node.attr}"))
+        elif isinstance(node, ast.keyword) and node.arg:
+            start = place.text.span(node)[0]
+            for name in [RENAMED.get(node.arg), *difflib.get_close_matches(node.arg, KEYWORDS, 1)]:
+                if name and name != node.arg:
+                    yield Change("name", "raises", ((start, start + len(node.arg), name),))
+
+
+def calls(place: Place) -> Iterator[Change]:
+    """An attribute that was called, an argument unpacked, a division that ought to give a whole number."""
+    if place.error is None:
+        return
+    for node in place.nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and not node.args and not node.keywords:
+            yield place.put("call", "raises", (node, place.text.of(node.func)))
+        if isinstance(node, ast.Call):
+            for argument in node.args:
+                if isinstance(argument, ast.Starred):
+                    yield place.put("call", "raises", (argument, place.text.of(argument.value)))
+        if (
+            isinstance(node, ast.BinOp)
+            and isinstance(node.op, ast.Div)
+            and isinstance(place.error, (TypeError, IndexError))
+        ):
+            yield place.put("integer", "raises", (node, _floored(place.text, node)))
+
+
+def accumulated(place: Place) -> Iterator[Change]:
+    """``=`` where ``+=`` is due, and the other way round."""
+    for s in place.statements:
+        if isinstance(s, ast.Assign) and len(s.targets) == 1 and not isinstance(s.targets[0], ast.Tuple):
+            looped = any(isinstance(outer, (ast.For, ast.While)) for outer in place.body.around(s))
+            if looped or isinstance(s.targets[0], ast.Subscript):
+                start = place.text.end(s.targets[0])
+                equals = place.text.text.index("=", start)
+                yield Change("accumulate", "overwritten", ((equals, equals, "+"),))
+                yield Change("accumulate", "overwritten", ((equals, equals, "-"),))
+            for node in ast.walk(s.value):  # dW[:, j] = W[:, j] + ...
+                if isinstance(node, ast.Subscript) and isinstance(s.targets[0], ast.Subscript):
+                    target = place.text.of(s.targets[0])
+                    if place.text.of(node) != target and place.text.of(node.slice) == place.text.of(s.targets[0].slice):
+                        yield place.put("rename", "wrong-term", (node, target))
+        elif isinstance(s, ast.AugAssign):
+            start, sign = place.text.operator(s.target, s.value)
+            length = len(sign)
+            for new in {"+=": ["=", "-="], "-=": ["+=", "="], "*=": ["/="], "/=": ["*="]}.get(sign, []):
+                yield Change("accumulate", None, ((start, start + length, new),))
+
+
+def keepdims(place: Place) -> Iterator[Change]:
+    """``keepdims`` taken away or given."""
+    for node in place.nodes:
+        if not isinstance(node, ast.Call):
+            continue
+        given = [keyword for keyword in node.keywords if keyword.arg == "keepdims"]
+        for keyword in given:
+            if isinstance(keyword.value, ast.Constant):
+                flag = bool(keyword.value.value)
+                yield place.put("keepdims", "shape-keepdims" if flag else None, (keyword.value, str(not flag)))
+        if not given and called(node) in REDUCTIONS and (node.args or node.keywords):
+            last = [*node.args, *node.keywords][-1]
+            end = place.text.end(last)
+            yield Change("keepdims", None, ((end, end, ", keepdims=True"),))
+
+
+def cropped(place: Place) -> Iterator[Change]:
+    """``pad:-pad``, which is empty where pad is 0, as ``pad:pad + H``."""
+    for node in place.nodes:
+        if not isinstance(node, ast.Subscript):
+            continue
+        indices: list[Any] = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        cut = [(axis, index) for axis, index in enumerate(indices) if _is_cropping(index)]
+        alike = [name for name in place.arrays if place.values[name].ndim == len(indices)] if cut else []
+        for name in sorted(alike, key=lambda name: name.startswith("d")):
+            sizes = [_size(place, name, axis) for axis, _ in cut]
+            parts = [(i.upper, f"{place.text.of(i.lower)} + {size}") for (_, i), size in zip(cut, sizes) if i.lower]
+            if len(parts) == len(cut) and place.text.of(node.value) != name:
+                yield place.put("crop", "shape-cropped", *parts)
+        if cut:
+            yield place.put("crop", "shape-cropped", *((i.upper, f"{place.text.of(i.upper)} or None") for _, i in cut))
+
+
+def reshaped(place: Place) -> Iterator[Change]:
+    """A gradient brought to its argument's shape: reshaped, summed, transposed."""
+    for k, name, true, returned in place.wrong:
+        if returned is None or true == returned:
+            continue
+        fits = [x for x in place.arrays if place.values[x].shape == true]
+        fits.sort(key=lambda x: x != name)
+        for node in place.results(k):
+            if int(np.prod(true)) == int(np.prod(returned)):
+                lost = "shape-keepdims" if _without_ones(true) == _without_ones(returned) else "shape-not-restored"
+                for x in fits[:4]:
+                    yield place.wrapped("reshape", lost, node, f".reshape({x}.shape)")
+            if true == returned[::-1]:
+                yield place.wrapped("reshape", "shape-transposed", node, ".T")
+            for axes in _summed_away(returned, true):
+                text = str(axes[0]) if len(axes) == 1 else str(axes)
+                yield place.wrapped("reshape", "shape-not-summed", node, f".sum(axis={text})")
+                yield place.wrapped("reshape", "shape-not-summed", node, f".sum(axis={text}, keepdims=True)")
+
+
+def unwrapped(place: Place) -> Iterator[Change]:
+    """A call that only reshapes, left out: ``var.squeeze()``; or bound to other axes."""
+    for node in place.nodes:
+        if isinstance(node, ast.Call) and called(node) in {"squeeze", "ravel", "flatten", "reshape", "transpose", "T"}:
+            inner = node.func.value if isinstance(node.func, ast.Attribute) else None
+            if inner is not None and place.text.of(inner) not in ("np", "numpy"):
+                yield place.put("unwrap", "shape-squeezed" if called(node) == "squeeze" else None,
+                                (node, place.text.of(inner)))  # fmt: skip
+                if called(node) == "squeeze" and not node.args:
+                    ndim = getattr(place.values.get(place.text.of(inner)), "ndim", 0)
+                    for n in range(1, ndim):
+                        axes = tuple(range(ndim - n, ndim))
+                        yield place.put("unwrap", "shape-squeezed",
+                                        (node, f"{place.text.of(inner)}.squeeze({axes})"))  # fmt: skip
+            elif node.args:
+                yield place.put("unwrap", None, (node, place.text.of(node.args[0])))
+
+
+def axes(place: Place) -> Iterator[Change]:
+    """Another axis, or several."""
+    for node in place.nodes:
+        if not isinstance(node, ast.Call) or called(node) not in REDUCTIONS:
+            continue
+        given = [keyword.value for keyword in node.keywords if keyword.arg == "axis"]
+        is_method = isinstance(node.func, ast.Attribute) and place.text.of(node.func.value) not in ("np", "numpy")
+        given += node.args[0 if is_method else 1 :][:1]
+        options = ["0", "1", "2", "3", "-1", "(0, 1)", "(0, 2)", "(1, 2)", "(0, 2, 3)", "(0, 1, 2)", "(1, 2, 3)"]
+        for value in given:
+            yield from (place.put("axis", "wrong-axis", (value, new)) for new in [*options, "None"])
+        if not given:
+            end = place.text.span(node)[1] - 1
+            comma = ", " if node.args or node.keywords else ""
+            for new in options:
+                yield Change("axis", "wrong-axis", ((end, end, f"{comma}axis={new}"),))
+
+
+def returned_order(place: Place) -> Iterator[Change]:
+    """The gradients returned in another order."""
+    for statement in place.body.returns:
+        elements = statement.value.elts if isinstance(statement.value, ast.Tuple) else []
+        if 1 < len(elements) <= 4:
+            texts = [place.text.of(element) for element in elements]
+            for order in itertools.permutations(range(len(elements))):
+                if list(order) != sorted(order):
+                    parts = [(element, texts[i]) for element, i in zip(elements, order)]
+                    yield place.put("order", "swapped-gradients", *parts)
+
+
+def copied(place: Place) -> Iterator[Change]:
+    """A copy made before something is written into."""
+    for node in place.nodes:
+        if isinstance(node, (ast.Name, ast.Subscript)) and isinstance(node.ctx, ast.Load):
+            parent = place.body.parent.get(node)
+            if isinstance(parent, (ast.Assign, ast.Tuple, ast.Return, ast.keyword)):
+                cause = "mutates-dout" if place.text.of(node) == place.first else "mutates-cache"
+                yield place.wrapped("copy", cause, node, ".copy()")
+    for s in place.statements:
+        if isinstance(s, ast.AugAssign) and isinstance(s.target, ast.Name):
+            start, sign = place.text.operator(s.target, s.value)
+            new = f"= {s.target.id} {sign[:-1]}"
+            if isinstance(s.value, (ast.BinOp, ast.IfExp)):
+                value = place.text.span(s.value)
+                yield Change("copy", None, ((start, start + len(sign), new), (value[0], value[0], "("),
+                                            (value[1], value[1], ")")))  # fmt: skip
+            else:
+                yield Change("copy", None, ((start, start + len(sign), new),))
+        elif isinstance(s, ast.Assign) and isinstance(s.value, ast.Call):
+            for argument in s.value.args:
+                yield place.wrapped("copy", None, argument, ".copy()")
+
+
+def _size(place: Place, name: str, axis: int) -> str:
+    """The length of an axis: the name that the function gave to it, else ``x.shape[axis]``."""
+    for s in place.body.statements:
+        target = s.targets[0] if isinstance(s, ast.Assign) else None
+        if isinstance(target, ast.Tuple) and len(target.elts) > axis and place.text.of(s).endswith(f"= {name}.shape"):
+            return place.text.of(target.elts[axis])
+    return f"{name}.shape[{axis}]"
+
+
+def _is_cropping(index: ast.AST) -> bool:
+    return (
+        isinstance(index, ast.Slice)
+        and isinstance(index.upper, ast.UnaryOp)
+        and isinstance(index.upper.op, ast.USub)
+        and not isinstance(index.upper.operand, ast.Constant)
+    )
+
+
+def _summed_away(shape: tuple[int, ...], goal: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The axes whose sum leaves `goal`."""
+    return [
+        axes
+        for n in range(1, len(shape) + 1)
+        for axes in itertools.combinations(range(len(shape)), n)
+        if goal in (tuple(s for i, s in enumerate(shape) if i not in axes),
+                    tuple(1 if i in axes else s for i, s in enumerate(shape)))
+    ]  # fmt: skip
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)
+
+
+def _floored(text: Text, node: ast.BinOp) -> str:
+    """A quotient as ``//`` writes it."""
+    (a, b), (c, d) = text.outside(node.left), text.outside(node.right)
+    return f"{text.text[a:b]} // {text.text[c:d]}"

@@ -1,0 +1,210 @@
+"""Why a check failed, from all who can tell: the proven repair, the line of the first wrong gradient, the numbers."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .adjoints import Accusation, accuse
+from .case import Case, case_of
+from .cs231n import plan
+from .diagnose import Diagnosis, diagnose
+from .diagnose import explain as diagnose_subject
+from .discover import pair_up
+from .inputs import Setting
+from .instrument import statement_at, tree_of
+from .methods import line_in
+from .objects import LayerObject
+from .pairs import Pair
+from .repair import Repair, repair
+from .report import Report, Why
+
+WRONG = ("fail", "kink")
+LARGE = 1000  # entries of all inputs, beyond which true gradients of all of them take too long
+ACCUSED = (*WRONG, "contract", "error")
+NEARBY = (("inputs like these", 0), ("one example fewer", 1))
+
+
+def reason(
+    pair: Pair, settings: Sequence[Setting], report: Report, *, seed: int = 0, seconds: float = 8.0
+) -> Why | None:
+    """The cause, the line and the fix of what a report found wrong; None if nothing is.
+
+    An edit that makes every setting pass is the cause, the line and the fix. Without one the line is that of the first
+    statement whose gradient is wrong, or of the exception, and the cause what the numbers show.
+
+    Parameters
+    ----------
+    pair, settings, report
+        What was checked, where, and what came out.
+    seed : int, default 0
+        Of the draws.
+    seconds : float, default 8
+        For the search of a repair; 0 for none.
+    """
+    if report.verdict not in ACCUSED:
+        return None
+    failing = [setting for setting in settings if setting.text in report.failed] or list(settings)
+    case = failing_case(pair, failing, seed)
+    accusation = _accused(case) if case else None
+    guilty = _guilty_helper(pair, accusation, seed) if accusation else None
+    within = _accused(guilty) if guilty else None
+    suspects = [line for line in (within and within.line, accusation and accusation.line, report.line) if line]
+    diagnosis = _diagnosed(pair, [*failing, *(s for s in settings if s not in failing)], seed)
+    mended = repair(pair, list(settings), seed=seed, seconds=seconds, suspects=suspects) if seconds > 0 else None
+    return _together(pair, report, diagnosis, accusation, mended, guilty)
+
+
+def at_inputs(report: Report, forward: Any, backward: Any, inputs: Sequence[Any]) -> Why | None:
+    """The reason for what was found at given inputs: it is sought at some like them, and with one example fewer."""
+    code = getattr(inspect.unwrap(backward or forward), "__code__", None)
+    if report.verdict not in WRONG or code is None or _entries(inputs) > LARGE:
+        return None
+    pair = Pair(report.name, forward, backward, code.co_filename)
+    settings = [Setting(text, functools.partial(_near, inputs, fewer)) for text, fewer in NEARBY]
+    try:
+        return reason(pair, settings, report, seconds=0)
+    except Exception:  # code in a form of its own
+        return None
+
+
+def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[str] | None) -> Why | None:
+    """The reason for what was found in a layer: the cause by numbers, the line by what its backward returns."""
+    if report.verdict not in WRONG or _entries(inputs) > LARGE:
+        return None
+
+    def make(arguments: tuple[Any, ...], edit: Any) -> LayerObject:
+        return LayerObject(layer, arguments, wrt)
+
+    def draw(seed: int) -> list[tuple[str, tuple[Any, ...] | None]]:
+        return [(text, _like(inputs, np.random.default_rng(seed), fewer)) for text, fewer in NEARBY]
+
+    subject = make(tuple(inputs), None)
+    wrong = [part.name for part in report.arguments if part.verdict == "fail"]
+    line = line_in(layer, subject.names[: subject.n_inputs], wrong) or report.line
+    try:
+        found = diagnose_subject(make, draw)
+    except Exception:  # code that raises now and then
+        found = None
+    cause = found.cause if found is not None else "unknown"
+    if cause == "unknown":
+        cause = report.cause or ("wrong-term" if line else "unknown")
+    code = getattr(inspect.unwrap(type(layer).backward), "__code__", None)
+    statement = statement_at(code.co_filename, line) if code and line else ""
+    return Why(cause, found.evidence if found else "", found.suggestion if found else "", line, statement)
+
+
+def _entries(inputs: Sequence[Any]) -> int:
+    return sum(x.size for x in inputs if isinstance(x, np.ndarray))
+
+
+def _like(inputs: Sequence[Any], rng: np.random.Generator, fewer: int) -> tuple[Any, ...]:
+    """Inputs near the given ones, of the same signs, with so many examples fewer."""
+    N = next((len(x) for x in inputs if isinstance(x, np.ndarray) and x.ndim), 0)
+    near = []
+    for x in inputs:
+        if isinstance(x, np.ndarray):
+            x = x[:-fewer] if fewer and x.ndim and len(x) == N > fewer else x
+            x = x * (1 + 0.1 * rng.uniform(-1, 1, x.shape)) if x.dtype.kind == "f" else x.copy()
+        near.append(x)
+    return tuple(near)
+
+
+def _near(inputs: Sequence[Any], fewer: int, rng: np.random.Generator) -> dict[str, Any]:
+    """The same for a setting, whose arguments go by position if no parameter bears their names."""
+    return {f"#{i}": value for i, value in enumerate(_like(inputs, rng, fewer))}
+
+
+def _guilty_helper(pair: Pair, accusation: Accusation, seed: int) -> Case | None:
+    """Of the pair whose backward the accused statement calls, a case in which that is itself wrong."""
+    called = _called_at(pair.file, accusation.line) - {pair.names[1]}
+    own = {
+        name: value
+        for name, value in inspect.unwrap(pair.forward).__globals__.items()
+        if inspect.isfunction(value) and value.__code__.co_filename == pair.file
+    }
+    for helper in pair_up(own, pair.file)[0] if called else ():
+        if helper.names[1] in called:
+            case = failing_case(helper, plan(helper, seed).settings, seed)
+            if case is not None:
+                return case
+    return None
+
+
+def _called_at(path: str, line: int) -> set[str]:
+    """The names of the functions that the statement on a line calls."""
+    here = [
+        node
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.stmt) and not isinstance(node, ast.FunctionDef) and node.lineno == line
+    ]
+    calls = [call for node in here for call in ast.walk(node) if isinstance(call, ast.Call)]
+    return {call.func.id for call in calls if isinstance(call.func, ast.Name)}
+
+
+def failing_case(pair: Pair, settings: Sequence[Setting], seed: int) -> Case | None:
+    """The case with the fewest numbers in it whose gradients are wrong."""
+    cases = []
+    for setting in settings:
+        try:
+            case = case_of(pair, setting, seed)
+        except Exception:  # forward raises here
+            continue
+        if case.wrong or case.error is not None:
+            cases.append(case)
+    return min(cases, key=lambda case: (case.error is not None, sum(a.size for a in case.true)), default=None)
+
+
+def _accused(case: Case) -> Accusation | None:
+    try:
+        return accuse(case)
+    except ValueError:  # no source
+        return None
+
+
+def _diagnosed(pair: Pair, settings: Sequence[Setting], seed: int) -> Diagnosis | None:
+    try:
+        return diagnose(pair, settings, seed=seed)
+    except Exception:  # code that raises now and then; what raises always is in the report
+        return None
+
+
+def _together(
+    pair: Pair,
+    report: Report,
+    diagnosis: Diagnosis | None,
+    accusation: Accusation | None,
+    mended: Repair | None,
+    guilty: Case | None,
+) -> Why:
+    cause, evidence, suggestion = report.cause or "unknown", "", ""
+    if diagnosis is not None and diagnosis.cause != "unknown" and report.verdict != "contract":
+        cause = diagnosis.cause
+    if mended is not None and mended.cause and not (mended.cause == "wrong-term" and cause != "unknown"):
+        cause = mended.cause
+    if diagnosis is not None and diagnosis.cause in (cause, "unknown"):
+        evidence, suggestion = diagnosis.evidence, diagnosis.suggestion
+    if cause == "unknown" and accusation is not None and report.verdict == "fail":
+        cause = "wrong-term"  # of which no more is known than the line
+    line, cleared = report.line, list[str]()
+    if accusation is not None and (line is None or accusation.certain):
+        line, cleared = accusation.line, accusation.cleared
+    if mended is not None and line != mended.edits[0].line:
+        line, cleared = mended.edits[0].line, []
+    if guilty is not None and accusation is not None:
+        cause, line, cleared = "inherited", accusation.line, accusation.cleared
+        evidence = f"{guilty.pair.names[1]}, which it calls, is itself wrong"
+    return Why(
+        cause=cause,
+        evidence=evidence,
+        suggestion=suggestion,
+        line=line,
+        statement=statement_at(pair.file, line) if line else "",
+        cleared=cleared,
+        edits=[edit._asdict() for edit in mended.edits] if mended else [],
+    )
