@@ -50,7 +50,7 @@ class ELBOLoss(Layer):
     >>> scores, mu, y = np.array([[1.0, 2.0]]), np.array([[2.0]]), np.array([[1.0, 5.0]])
     >>> loss.forward(scores, mu, np.zeros((1, 1)), y)  # 9 / 2 + 0.5 * 4 / 2
     5.5
-    >>> loss.terms(scores, mu, np.zeros((1, 1)), y)
+    >>> loss.terms
     (4.5, 2.0)
     >>> loss.backward()
     (array([[ 0., -3.]]), array([[1.]]), array([[0.]]))
@@ -64,22 +64,24 @@ class ELBOLoss(Layer):
         self.reconstruction = LogisticLoss() if likelihood == "bernoulli" else MSELoss()
         self.kl = GaussianKL()
 
-    def forward(self, scores, mu, logvar, y):
-        reconstruction, kl = self.terms(scores, mu, logvar, y)
-        return reconstruction + self.beta * kl
+    @property
+    def terms(self):
+        """Reconstruction and divergence of the last forward, (float, float): the loss without beta."""
+        reconstruction, kl, _ = self.cache
+        return reconstruction, kl
 
-    def terms(self, scores, mu, logvar, y):
-        """Reconstruction and divergence, (float, float): the loss is the one plus beta times the other."""
-        reconstruction, kl = self.reconstruction.forward(scores, y), self.kl.forward(mu, logvar)
+    def forward(self, scores, mu, logvar, y):
+        elements = math.prod(np.shape(scores)[1:])
+        scale = elements if self.likelihood == "bernoulli" else 0.5 * elements  # of a mean over N * D elements
+        reconstruction, kl = scale * self.reconstruction.forward(scores, y), self.kl.forward(mu, logvar)
         if np.shape(mu)[0] != np.shape(scores)[0]:
             raise ValueError(
                 f"mu must have {np.shape(scores)[0]} rows, one an example of scores; got {np.shape(mu)[0]}"
             )
-        elements = math.prod(np.shape(scores)[1:])
-        scale = elements if self.likelihood == "bernoulli" else 0.5 * elements  # of a mean over N * D elements
-        self.cache = scale
-        return scale * reconstruction, kl
+        self.cache = reconstruction, kl, scale
+        return reconstruction + self.beta * kl
 
     def backward(self, dout=1.0):
-        scale = self.cache
-        return self.reconstruction.backward(float(dout) * scale), *self.kl.backward(float(dout) * self.beta)
+        _, _, scale = self.cache
+        dout = float(dout)
+        return self.reconstruction.backward(dout * scale), *self.kl.backward(dout * self.beta)
