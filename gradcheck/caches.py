@@ -20,7 +20,7 @@ def cache_order(place: Place) -> Iterator[Change]:
     if forward is None:
         return
     packed = [value for value in _packed(forward.body) if value is not None]
-    names = {argument.arg for argument in place.body.function.args.args}
+    names = {argument.arg for argument in place.body.function.args.args[-1:]}
     for statement in place.body.statements:
         if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Tuple):
             continue

@@ -262,7 +262,10 @@ def unstrided(place: Place) -> Iterator[Change]:
         for s in place.statements:
             slices = [node for head in heads(s) for node in ast.walk(head) if isinstance(node, ast.Slice)]
             names = [node for part in slices for node in ast.walk(part) if isinstance(node, ast.Name)]
-            everywhere += [(node, f"{node.id} * {factor}") for node in names if node.id in loops]
+            parts = [(node, f"{node.id} * {factor}") for node in names if node.id in loops]
+            everywhere += parts
+            if parts:
+                yield place.put("stride", "wrong-index", *parts)
         if everywhere:
             yield place.put("stride", "wrong-index", *everywhere)
 

@@ -27,7 +27,7 @@ from .state import snapshot_generators
 DEPTH = 3  # edits together at most
 ELSEWHERE = 10  # kinds that an edit has to be likelier by than one on the line that raises
 BEAM = 3  # unfinished repairs to go on from
-PATIENCE = 1.0  # seconds for one candidate
+PATIENCE = 2.0  # seconds for one candidate at one setting
 OPEN = {"pass", "inconclusive", "vacuous"}  # verdicts that accuse nobody
 
 Score = tuple[float, ...]
@@ -85,7 +85,7 @@ def repair(
                 return search.run()
             finally:
                 search.rewind()
-    except (OSError, SyntaxError, ValueError, TimeUp):
+    except (Exception, TimeUp):  # code in no form to be edited: without a source, made by other code
         return None
 
 
@@ -108,6 +108,7 @@ class _Search:
         self._cases: dict[int, Case] = {}
         self._results: dict[int, Any] = {}
         self._seen: set[str] = set()
+        self._patience = PATIENCE
 
     def run(self) -> Repair | None:
         """The first repair found."""
@@ -127,9 +128,10 @@ class _Search:
         """Go through all edits of a text; then go on from those that mended a part."""
         case, written = self._case(trial), Text(text)
         ticks = self.program.ticks(written)
-        base = self._progress(self.program.pair(written.replaced(ticks)), case, trial)
-        found: list[tuple[Score, int, int, Change]] = []
         started = time.perf_counter()
+        base = self._progress(self.program.pair(written.replaced(ticks)), case, trial)
+        self._patience = min(PATIENCE, 0.05 + 20 * (time.perf_counter() - started))
+        found: list[tuple[Score, int, int, Change]] = []
         share = until if len(done) + 1 == DEPTH else started + 0.5 * (until - started)
         for n, change in enumerate(self._candidates(written, case)):
             if time.perf_counter() > (share if found else until):
@@ -204,7 +206,7 @@ class _Search:
         before = sys.getprofile()
         sys.setprofile(watch)
         try:
-            return values, None, self._gradients(pair, case)
+            return values, None, self._gradients(pair, case, anew=True)
         except Exception as error:
             return values, error, []
         finally:
@@ -219,7 +221,7 @@ class _Search:
         except (SyntaxError, ValueError):
             return None, trial
         try:
-            with self.clock.limited(PATIENCE):
+            with self.clock.limited(self._patience):
                 score = self._progress(pair, case, trial)
                 if score <= base or not self._keeps_forward(pair, trial):
                     return None, trial
@@ -227,7 +229,7 @@ class _Search:
                 return score, trial
             passed = 0
             for i in self.order:
-                with self.clock.limited(2 * PATIENCE):
+                with self.clock.limited(PATIENCE):
                     if not self._keeps_forward(pair, i):
                         return None, trial
                     if self._verdict(pair, i) not in OPEN:
@@ -255,11 +257,11 @@ class _Search:
         fitting = [k for k, true in enumerate(case.true) if k < len(gradients) and np.shape(gradients[k]) == true.shape]
         return 1.0, float(len(right)), float(len(fitting))
 
-    def _gradients(self, pair: Pair, case: Case) -> list[Any]:
-        """What backward returns for the arguments that have a gradient."""
+    def _gradients(self, pair: Pair, case: Case, *, anew: bool = False) -> list[Any]:
+        """What backward returns for the arguments that have a gradient; forward is run `anew` or remembered."""
         self.rewind()
         forward, backward = pair.functions()
-        if backward is not None and pair.forward.__code__ is self.pair.forward.__code__:
+        if not anew and backward is not None and pair.forward.__code__ is self.pair.forward.__code__:
             forward = self._remembered(forward, case)
         found = case.backward(functions=(forward, backward))
         if len(found) == len(case.arguments) != len(case.names):

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import tempfile
+import tokenize
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -195,7 +196,10 @@ def apply(path: Path | str, edits: Sequence[Edit]) -> None:
         If a line is not what it was when the edit was made; nothing is written then.
     """
     path = Path(path)
-    lines = path.read_bytes().decode("utf-8", "surrogateescape").splitlines(keepends=True)
+    with open(path, "rb") as source:
+        encoding = tokenize.detect_encoding(source.readline)[0].removesuffix("-sig")
+    rows = path.read_bytes().splitlines(keepends=True)  # of str it would also part at form feeds
+    lines = [row.decode(encoding, "surrogateescape") for row in rows]
     for edit in edits:
         old = lines[edit.line - 1] if 0 < edit.line <= len(lines) else ""
         body = old.rstrip("\r\n")
@@ -206,7 +210,7 @@ def apply(path: Path | str, edits: Sequence[Edit]) -> None:
     handle, new = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write("".join(lines).encode("utf-8", "surrogateescape"))
+            file.write("".join(lines).encode(encoding, "surrogateescape"))
         shutil.copymode(path, new)
         os.replace(new, path)
     except BaseException:
