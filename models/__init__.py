@@ -4,7 +4,9 @@ from .autoencoder import VAE, Autoencoder
 from .captioning import CaptioningRNN
 from .containers import Concat, Residual, Sequential, predict
 from .convnets import VGG, ThreeLayerConvNet
+from .diffusion import Denoiser, GaussianDiffusion
 from .encoder_decoder import EncoderDecoder
+from .gan import GAN
 from .graph import Graph, Input
 from .knn import KNearestNeighbor
 from .linear import LinearRegression, LinearSVM, SoftmaxClassifier
@@ -21,8 +23,11 @@ __all__ = [
     "Autoencoder",
     "CaptioningRNN",
     "Concat",
+    "Denoiser",
     "Diverged",
     "EncoderDecoder",
+    "GAN",
+    "GaussianDiffusion",
     "Graph",
     "Input",
     "KNearestNeighbor",

@@ -478,6 +478,20 @@ MODELS += [
     ),
     Case(convolutional_vae, normal(6, 1, 3, 5), "convolutional", wrong=((SQUARE,), (WIDE,)), modes_differ=True),
 ]
+MODELS += [
+    Case(
+        lambda: models.Denoiser(3, [7], embed_dim=4, rng=0),
+        lambda rng: (rng.standard_normal((6, 3)), rng.integers(0, 9, 6)),
+        wrong=((WIDE, np.zeros(2, int)), (np.zeros((2, 3)), np.zeros(3, int))),
+    ),
+    Case(
+        lambda: models.GAN(
+            models.MLP(3, [5], 4, activation="tanh", rng=0), models.MLP(4, [5], 1, activation="tanh", rng=1), latent=3
+        ),
+        normal(6, 3),
+        wrong=((WIDE,),),
+    ),
+]
 MODELS.append(Case(graph_layer, normal(6, 3), wrong=((WIDE,),)))
 
 OPTIMIZERS: dict[str, Callable[[Any], Any]] = {

@@ -1,0 +1,234 @@
+"""Denoising diffusion: examples drowned in noise step by step, and a net that learns the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from layers import Layer
+
+from .mlp import MLP
+
+
+class Denoiser(Layer):
+    r"""An MLP that sees an example and its time: :math:`\text{out} = \text{body}([x, \text{embedding}(t)])`.
+
+    The embedding has sines and cosines of t at frequencies from 1 down to 1 / 10000, as positions in a sequence have.
+
+    Parameters
+    ----------
+    features : int
+        Columns D of `x` (N, D), and of the output.
+    hidden : sequence of int, default (128, 128, 128)
+        Units of the hidden layers.
+    embed_dim : even int, default 32
+        Numbers that tell the time.
+    activation : str, default "silu"
+        As of `MLP`.
+    rng, dtype
+        As of `MLP`.
+
+    Notes
+    -----
+    ``forward(x, t)`` takes one whole number t for each row of `x`; times have no gradient.
+
+    Examples
+    --------
+    >>> model = Denoiser(2, [16], rng=0)
+    >>> model.forward(np.zeros((3, 2)), np.array([0, 5, 9])).shape
+    (3, 2)
+    """
+
+    def __init__(
+        self,
+        features: int,
+        hidden: Any = (128, 128, 128),
+        *,
+        embed_dim: int = 32,
+        activation: str = "silu",
+        rng: Any = None,
+        dtype: Any = np.float32,
+    ) -> None:
+        if embed_dim < 2 or embed_dim % 2:
+            raise ValueError(f"embed_dim must be even and at least 2, sines and cosines; got {embed_dim}")
+        self.features, self.embed_dim = features, embed_dim
+        self.body = MLP(features + embed_dim, hidden, features, activation=activation, rng=rng, dtype=dtype)
+
+    def children(self) -> Iterator[tuple[str, Layer]]:
+        """`body`."""
+        yield "body", self.body
+
+    def forward(self, x, t):
+        t = np.asarray(t)
+        if np.ndim(x) != 2 or np.shape(x)[1] != self.features:
+            raise ValueError(f"x must have shape (N, {self.features}); got {np.shape(x)}")
+        if t.shape != np.shape(x)[:1]:
+            raise ValueError(f"t must have shape {np.shape(x)[:1]}, one time for each row of x; got {t.shape}")
+        return self.body.forward(np.concatenate([x, self._embedding(t, np.result_type(x, 0.0))], axis=1))
+
+    def backward(self, dout):
+        return self.body.backward(dout)[:, : self.features]
+
+    def add_grads(self, dout):
+        self.body.add_grads(dout)
+
+    def _embedding(self, t, dtype):
+        frequencies = 10000.0 ** (-np.arange(0, self.embed_dim, 2) / self.embed_dim)
+        angles = t[:, None] * frequencies
+        return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(dtype)
+
+
+class GaussianDiffusion:
+    r"""The forward process, which adds noise in `steps` steps, and the reverse one, which a net takes back.
+
+    .. math::
+
+        q(x_t | x_0) = N(\sqrt{\bar\alpha_t}\, x_0,\ 1 - \bar\alpha_t), \qquad
+        \bar\alpha_t = \prod_{s \le t} (1 - \beta_s)
+
+    Parameters
+    ----------
+    steps : int >= 1, default 100
+        T; times are 0 to T - 1, of which the last is nearly pure noise.
+    schedule : {"cosine", "linear"}, default "cosine"
+        Of the betas: of the cosine the sum of what is left falls evenly [2]_; the linear one is that of [1]_, made to
+        end at the same noise whatever T.
+    rng : numpy.random.Generator or int, optional
+        Source of times and noise.
+
+    Attributes
+    ----------
+    betas, alphas_bar : ndarray (T,)
+        The variance that each step adds, and the share of the example's that is left after it.
+
+    Notes
+    -----
+    CS231n's names: `q_sample`, `predict_start_from_noise`, `predict_noise_from_start`, `p_sample`. Train a model with
+    ``loss.forward(model.forward(xt, t), noise)`` on ``xt, t, noise = diffusion.noised(x)``, with `layers.MSELoss`.
+
+    References
+    ----------
+    .. [1] Ho, Jain and Abbeel (2020), "Denoising Diffusion Probabilistic Models", https://arxiv.org/abs/2006.11239
+    .. [2] Nichol and Dhariwal (2021), "Improved Denoising Diffusion Models", https://arxiv.org/abs/2102.09672
+
+    Examples
+    --------
+    >>> diffusion = GaussianDiffusion(steps=50, rng=0)
+    >>> xt, t, noise = diffusion.noised(np.ones((4, 2)))
+    >>> np.allclose(diffusion.predict_start_from_noise(xt, t, noise), 1)
+    True
+    """
+
+    def __init__(self, steps: int = 100, *, schedule: str = "cosine", rng: Any = None) -> None:
+        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
+            raise ValueError(f"steps must be a whole number of at least 1; got {steps!r}")
+        if schedule not in SCHEDULES:
+            raise ValueError(f"schedule must be one of {', '.join(map(repr, SCHEDULES))}; got {schedule!r}")
+        self.steps = int(steps)
+        self.betas = SCHEDULES[schedule](self.steps)
+        self.alphas_bar = np.cumprod(1 - self.betas)
+        self.rng = np.random.default_rng(rng)
+
+    def noised(self, x: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Examples at random times: ``(xt, t, noise)``, of which the noise is what a model is to predict."""
+        x = np.asarray(x)
+        t = self.rng.integers(0, self.steps, len(x))
+        noise = self.rng.standard_normal(x.shape, dtype=np.float32).astype(x.dtype)
+        return self.q_sample(x, t, noise), t, noise
+
+    def q_sample(self, x: Any, t: Any, noise: Any) -> np.ndarray:
+        """Examples at times t: sqrt(alphas_bar) x + sqrt(1 - alphas_bar) noise."""
+        signal, spread = self._shares(x, t)
+        return signal * x + spread * noise
+
+    def predict_start_from_noise(self, xt: Any, t: Any, noise: Any) -> np.ndarray:
+        """The example that `q_sample` made `xt` of with this noise."""
+        signal, spread = self._shares(xt, t)
+        return (xt - spread * noise) / signal
+
+    def predict_noise_from_start(self, xt: Any, t: Any, x: Any) -> np.ndarray:
+        """The noise with which `q_sample` made `xt` of `x`."""
+        signal, spread = self._shares(xt, t)
+        return (xt - signal * x) / spread
+
+    def posterior(self, x: Any, xt: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
+        r"""Mean and variance of :math:`q(x_{t-1} | x_t, x_0)`: the step back, if the example were known."""
+        t = self._times(xt, t)
+        before = np.where(t > 0, self.alphas_bar[t - 1], 1.0)
+        now, beta = self.alphas_bar[t], self.betas[t]
+        first = np.sqrt(before) * beta / (1 - now)
+        second = np.sqrt(1 - beta) * (1 - before) / (1 - now)
+        variance = beta * (1 - before) / (1 - now)
+        first, second, variance = (self._columns(a, xt) for a in (first, second, variance))
+        return first * x + second * xt, variance
+
+    def p_sample(self, model: Layer, xt: np.ndarray, t: int, *, clip: float | None = None) -> np.ndarray:
+        """One step back from time t, by the model's noise; at t = 0 nothing is added any more.
+
+        `clip` keeps the predicted example within [-clip, clip], which the first steps back leave otherwise.
+        """
+        times = np.full(len(xt), t)
+        start = self.predict_start_from_noise(xt, times, model.forward(xt, times))
+        if clip is not None:
+            start = np.clip(start, -clip, clip)
+        mean, variance = self.posterior(start, xt, times)
+        noise = self.rng.standard_normal(xt.shape, dtype=np.float32).astype(xt.dtype)
+        return mean + np.sqrt(variance) * noise if t > 0 else mean
+
+    def sample(self, model: Layer, shape: tuple[int, ...], *, clip: float | None = None) -> Iterator[np.ndarray]:
+        """From pure noise to examples: yields the noise, then what each step back leaves; the last are the samples.
+
+        Parameters
+        ----------
+        model : Layer
+            ``forward(xt, t)`` -> noise; called in evaluation mode.
+        shape : tuple of int
+            (N, D) or whatever the model takes.
+        clip : float, optional
+            See `p_sample`.
+        """
+        training = model.training
+        model.eval()
+        try:
+            x = self.rng.standard_normal(shape, dtype=np.float32)
+            yield x
+            for t in reversed(range(self.steps)):
+                x = self.p_sample(model, x, t, clip=clip)
+                yield x
+        finally:
+            model.train(training)
+            model.drop_cache()
+
+    def _shares(self, x: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
+        """How much of an example and of noise there is at times t, in columns for `x`."""
+        left = self.alphas_bar[self._times(x, t)]
+        return self._columns(np.sqrt(left), x), self._columns(np.sqrt(1 - left), x)
+
+    def _times(self, x: Any, t: Any) -> np.ndarray:
+        t = np.asarray(t)
+        if t.shape != np.shape(x)[:1] or t.dtype.kind not in "iu":
+            raise ValueError(f"t must hold one whole number for each of the {len(x)} rows; got {t.dtype} {t.shape}")
+        if t.size and not 0 <= t.min() <= t.max() < self.steps:
+            raise ValueError(f"t must be within 0 to {self.steps - 1}; got {t.min()} to {t.max()}")
+        return t
+
+    @staticmethod
+    def _columns(a: np.ndarray, x: Any) -> np.ndarray:
+        """(N,) as (N, 1, ...) in the dtype of `x`."""
+        dtype = x.dtype if isinstance(x, np.ndarray) and x.dtype.kind == "f" else np.float64
+        return np.asarray(a, dtype).reshape(-1, *[1] * (np.ndim(x) - 1))
+
+
+def _linear(steps: int) -> np.ndarray:
+    """From 1e-4 to 0.02 at a thousand steps; with fewer each is larger, up to 0.999."""
+    return np.minimum(np.linspace(1e-4, 0.02, steps) * 1000 / steps, 0.999)
+
+
+def _cosine(steps: int) -> np.ndarray:
+    at = np.cos((np.arange(steps + 1) / steps + 0.008) / 1.008 * np.pi / 2) ** 2
+    return np.minimum(1 - at[1:] / at[:-1], 0.999)
+
+
+SCHEDULES = {"cosine": _cosine, "linear": _linear}
