@@ -16,7 +16,7 @@ KINDS: list[Kind] = [
     slips.copied, formulas.unstrided, formulas.undone, formulas.reductions, formulas.scaled, formulas.operators,
     slips.axes, formulas.transposed, formulas.compared, formulas.signs, formulas.looped,
     formulas.moved_inside, formulas.constants, formulas.conditions, formulas.dropped, formulas.exchanged,
-    formulas.strided, formulas.renamed, formulas.derived, formulas.termed, formulas.replaced_operand,
+    formulas.strided, formulas.renamed, formulas.derived, formulas.one_hot, formulas.termed, formulas.replaced_operand,
     formulas.multiplied,
 ]  # fmt: skip
 CONTRACT: list[Kind] = [slips.copied, slips.accumulated, formulas.renamed]

@@ -246,6 +246,9 @@ def renamed(place: Place) -> Iterator[Change]:
         if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load) or node.id not in place.values:
             continue
         indexed = any(isinstance(outer, (ast.Subscript, ast.Slice)) for outer in place.body.around(node))
+        if is_whole(place.values[node.id]):
+            sizes = [name for name in place.scalars if ".shape[" in name]
+            yield from (place.put("rename", "wrong-index" if indexed else "wrong-term", (node, x)) for x in sizes)
         for name, value in place.values.items():
             if name != node.id and _are_alike(place.values[node.id], value):
                 whole = is_whole(value)
@@ -302,6 +305,31 @@ def termed(place: Place) -> Iterator[Change]:
                         yield place.wrapped("term", cause, node, f" {sign} {factor}{x}")
 
 
+def one_hot(place: Place) -> Iterator[Change]:
+    """Of a loss the part at the labels, left out: ``p[np.arange(N), y] -= 1``, ``dW[:, y[i]] -= X[i]``."""
+    labels = [y for y, value in place.values.items() if isinstance(value, np.ndarray) and value.dtype.kind in "iu"]
+    for s in place.statements if place.is_loss else ():
+        end = place.text.end(s)
+        for y in labels:
+            if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name) and s.targets[0].id in place.arrays:
+                name = s.targets[0].id
+                part = f"; {name}[np.arange(len({name})), {y}] -= 1"
+                yield Change("one-hot", "missing-one-hot", ((end, end, part),))
+            elif isinstance(s, ast.AugAssign) and isinstance(s.op, ast.Add):
+                target, value = s.target, place.text.of(s.value)
+                indices = [
+                    node for node in ast.walk(target) if isinstance(node, ast.Name) and node.id not in place.arrays
+                ]
+                loops = [outer.target.id for outer in place.body.around(s)
+                         if isinstance(outer, ast.For) and isinstance(outer.target, ast.Name)]  # fmt: skip
+                for index, i in itertools.product(indices, loops):
+                    start = place.text.span(target)[0]
+                    a, b = (at - start for at in place.text.span(index))
+                    text = place.text.of(target)
+                    part = f"; {text[:a]}{y}[{i}]{text[b:]} -= {value}"
+                    yield Change("one-hot", "missing-one-hot", ((end, end, part),))
+
+
 def multiplied(place: Place) -> Iterator[Change]:
     """A factor more, at any operand: an array or number in scope."""
     for node in place.nodes:
@@ -327,7 +355,7 @@ def replaced_operand(place: Place) -> Iterator[Change]:
                 continue
             for name in place.scalars:
                 for sign in ("*", "/"):
-                    cause = "regularization" if _is_regularization(place, node) else "wrong-term"
+                    cause = "regularization" if _is_regularization(place, node.left) else "wrong-term"
                     yield Change("operand", cause, ((start, end, f" {sign} {name}"),))
     for value in _right_sides(place):
         yield place.around("clamp", "wrong-mask", value, "np.maximum(0, ", ")")

@@ -6,12 +6,13 @@ import ast
 import builtins
 import difflib
 import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from .place import REDUCTIONS, Change, Place, called
+from .place import REDUCTIONS, Change, Place, called, is_tight
 from .rewrite import Text
 
 RENAMED = {
@@ -19,6 +20,7 @@ RENAMED = {
     "itervalues": "values", "iterkeys": "keys", "xrange": "range", "newshape": "shape", "dims": "shape",
     "row_stack": "vstack",
 }  # fmt: skip
+PAD = re.compile(r"pad|\bp\b", re.IGNORECASE)
 KEYWORDS = ("axis", "keepdims", "dtype", "shape", "out", "mode", "constant_values")
 
 
@@ -69,25 +71,32 @@ def calls(place: Place) -> Iterator[Change]:
 
 
 def accumulated(place: Place) -> Iterator[Change]:
-    """``=`` where ``+=`` is due, and the other way round."""
+    """``=`` where ``+=`` is due, and the other way round; ``np.add.at`` where indices repeat."""
     for s in place.statements:
         if isinstance(s, ast.Assign) and len(s.targets) == 1 and not isinstance(s.targets[0], ast.Tuple):
+            target: ast.expr = s.targets[0]
             looped = any(isinstance(outer, (ast.For, ast.While)) for outer in place.body.around(s))
-            if looped or isinstance(s.targets[0], ast.Subscript):
-                start = place.text.end(s.targets[0])
-                equals = place.text.text.index("=", start)
+            if looped or isinstance(target, ast.Subscript):
+                equals = place.text.text.index("=", place.text.end(target))
                 yield Change("accumulate", "overwritten", ((equals, equals, "+"),))
                 yield Change("accumulate", "overwritten", ((equals, equals, "-"),))
             for node in ast.walk(s.value):  # dW[:, j] = W[:, j] + ...
-                if isinstance(node, ast.Subscript) and isinstance(s.targets[0], ast.Subscript):
-                    target = place.text.of(s.targets[0])
-                    if place.text.of(node) != target and place.text.of(node.slice) == place.text.of(s.targets[0].slice):
-                        yield place.put("rename", "wrong-term", (node, target))
+                if isinstance(node, ast.Subscript) and isinstance(target, ast.Subscript):
+                    name, index = place.text.of(target), place.text.of(target.slice)
+                    if place.text.of(node) != name and place.text.of(node.slice) == index:
+                        yield place.put("rename", "wrong-term", (node, name))
         elif isinstance(s, ast.AugAssign):
-            start, sign = place.text.operator(s.target, s.value)
-            length = len(sign)
+            target = s.target
+            start, sign = place.text.operator(target, s.value)
             for new in {"+=": ["=", "-="], "-=": ["+=", "="], "*=": ["/="], "/=": ["*="]}.get(sign, []):
-                yield Change("accumulate", None, ((start, start + length, new),))
+                yield Change("accumulate", None, ((start, start + len(sign), new),))
+        else:
+            continue
+        if isinstance(target, ast.Subscript):
+            array, index, value = map(place.text.of, (target.value, target.slice, s.value))
+            index = f"({index})" if isinstance(target.slice, ast.Tuple) else index
+            if ":" not in index:
+                yield place.put("accumulate", "overwritten", (s, f"np.add.at({array}, {index}, {value})"))
 
 
 def keepdims(place: Place) -> Iterator[Change]:
@@ -121,6 +130,10 @@ def cropped(place: Place) -> Iterator[Change]:
                 yield place.put("crop", "shape-cropped", *parts)
         if cut:
             yield place.put("crop", "shape-cropped", *((i.upper, f"{place.text.of(i.upper)} or None") for _, i in cut))
+        fixed = [index for index in indices if _is_fixed_crop(index)]
+        for pad in [name for name in place.scalars if PAD.search(name)] if fixed else ():
+            parts = [part for i in fixed for part in ((i.lower, pad), (i.upper, f"-{pad} or None"))]
+            yield place.put("crop", "config-hardcoded", *parts)
 
 
 def reshaped(place: Place) -> Iterator[Change]:
@@ -200,10 +213,15 @@ def copied(place: Place) -> Iterator[Change]:
                 cause = "mutates-dout" if place.text.of(node) == place.first else "mutates-cache"
                 yield place.wrapped("copy", cause, node, ".copy()")
     for s in place.statements:
+        target = s.targets[0] if isinstance(s, ast.Assign) else getattr(s, "target", None)
+        if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+            start, name = place.text.span(s)[0], target.value.id
+            cause = "mutates-dout" if name == place.first else "mutates-cache"
+            yield Change("copy", cause, ((start, start, f"{name} = {name}.copy(); "),))
         if isinstance(s, ast.AugAssign) and isinstance(s.target, ast.Name):
             start, sign = place.text.operator(s.target, s.value)
             new = f"= {s.target.id} {sign[:-1]}"
-            if isinstance(s.value, (ast.BinOp, ast.IfExp)):
+            if not is_tight(s.value):
                 value = place.text.span(s.value)
                 yield Change("copy", None, ((start, start + len(sign), new), (value[0], value[0], "("),
                                             (value[1], value[1], ")")))  # fmt: skip
@@ -221,6 +239,17 @@ def _size(place: Place, name: str, axis: int) -> str:
         if isinstance(target, ast.Tuple) and len(target.elts) > axis and place.text.of(s).endswith(f"= {name}.shape"):
             return place.text.of(target.elts[axis])
     return f"{name}.shape[{axis}]"
+
+
+def _is_fixed_crop(index: ast.AST) -> bool:
+    """Whether this is ``1:-1``."""
+    return (
+        isinstance(index, ast.Slice)
+        and isinstance(index.lower, ast.Constant)
+        and isinstance(index.upper, ast.UnaryOp)
+        and isinstance(index.upper.operand, ast.Constant)
+        and index.lower.value == index.upper.operand.value
+    )
 
 
 def _is_cropping(index: ast.AST) -> bool:

@@ -211,6 +211,11 @@ WRONG = {
             dx[:, :, i * s:i * s + HH, j * s:j * s + WW] = mask * dout[:, :, i, j][:, :, None, None]  # wrong
     return dx
 """,
+    "one-hot": LOSS.replace("    p[np.arange(N), y] -= 1\n", "")
+    + """
+    dscores = p  # wrong
+    return loss, X.T @ dscores / N + 2 * reg * W
+""",
     "exchange": POOL
     + """
             dx[:, :, i * s:i * s + WW, j * s:j * s + HH] += mask * dout[:, :, i, j][:, :, None, None]  # wrong
@@ -334,6 +339,42 @@ def test_the_wrong_line_is_mended_and_the_mended_file_passes(kind, pair_in):
 def test_the_kind_of_the_edit_tells_the_cause(kind, pair_in):
     found = mended(pair_in(WRONG[kind]))
     assert (found.kind, found.cause) == (kind, CAUSES[kind])
+
+
+def test_indices_that_repeat_are_all_added(pair_in):
+    pair = pair_in("""
+def word_embedding_forward(x, W):
+    return W[x], (x, W)
+
+def word_embedding_backward(dout, cache):
+    x, W = cache
+    dW = np.zeros_like(W)
+    dW[x] += dout  # wrong
+    return dW
+""")
+    (edit,) = mended(pair).edits
+    assert edit.line == numbered(pair, "# wrong")
+    assert "np.add.at(dW, x, dout)" in edit.after
+
+
+def test_a_pad_that_is_written_as_a_number_is_named(pair_in):
+    text = WRONG["crop"].replace("pad:-pad, pad:-pad", "1:-1, 1:-1")
+    found = mended(pair_in(text))
+    assert found.cause == "config-hardcoded"
+    assert "pad:-pad or None, pad:-pad or None" in found.edits[0].after
+
+
+@pytest.mark.parametrize("body", ["dout[x <= 0] = 0\n    return dout", "dout *= x > 0\n    return dout"])
+def test_dout_that_is_written_into_is_copied(body, pair_in):
+    pair = pair_in(f"""
+def relu_forward(x):
+    return np.maximum(x, 0), x
+
+def relu_backward(dout, x):
+    {body}
+""")
+    assert sweep(pair).cause == "mutates-dout"
+    assert mended(pair).kind == "copy"
 
 
 def test_of_a_loss_only_the_gradient_is_mended(pair_in):
