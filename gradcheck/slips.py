@@ -230,6 +230,12 @@ def copied(place: Place) -> Iterator[Change]:
         elif isinstance(s, ast.Assign) and isinstance(s.value, ast.Call):
             for argument in s.value.args:
                 yield place.wrapped("copy", None, argument, ".copy()")
+    first = next((s for s in place.body.statements if isinstance(s, (ast.Assign, ast.AugAssign))), None)
+    for name in [argument.arg for argument in place.body.function.args.args] if first is not None else ():
+        if isinstance(place.values.get(name), (np.ndarray, list, dict)) and place.role == "main":
+            start = place.text.span(first)[0]
+            cause = "mutates-dout" if name == place.first else "mutates-cache"
+            yield Change("copy", cause, ((start, start, f"{name} = {name}.copy(); "),))
 
 
 def _size(place: Place, name: str, axis: int) -> str:

@@ -377,6 +377,22 @@ def relu_backward(dout, x):
     assert mended(pair).kind == "copy"
 
 
+def test_a_cache_that_is_used_up_is_copied_first(pair_in):
+    pair = pair_in("""
+def double_tanh_forward(x):
+    a = np.tanh(x)
+    out = np.tanh(a)
+    return out, [a, out]
+
+def double_tanh_backward(dout, cache):
+    dx = dout
+    while cache:
+        dx = dx * (1 - cache.pop() ** 2)
+    return dx
+""")
+    assert mended(pair).edits[0].after.strip() == "cache = cache.copy(); dx = dout"
+
+
 def test_of_a_loss_only_the_gradient_is_mended(pair_in):
     pair = pair_in(LOSS + "    return loss, X.T @ p / N + reg * W  # wrong\n")
     found = mended(pair)
