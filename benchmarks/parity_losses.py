@@ -204,3 +204,47 @@ CASES += [
     ("reg / 2 * W.square().sum()", penalty(layers.L2Penalty, lambda W: 0.5 * W.square().sum())),
     ("reg * W.abs().sum()", penalty(layers.L1Penalty, lambda W: W.abs().sum())),
 ]
+
+
+@compared_with("einsum of channels / (C H W)")
+def gram_matrix(draw):
+    N, C, H, W = draw.sizes("N C H W")
+    normalize = draw.flag("normalize")
+
+    def twin(p, x):
+        return torch.einsum("nchw,ndhw->ncd", x, x) / (C * H * W if normalize else 1)
+
+    return Case(layers.GramMatrix(normalize=normalize), (draw.normal(N, C, H, W),), twin)
+
+
+@compared_with("nn.functional.mse_loss, sum")
+def content_loss(draw):
+    shape = draw.sizes("N C H W")
+    weight = draw.number("weight", 0.1, 2)
+    return Case(
+        layers.ContentLoss(weight),
+        (draw.normal(*shape),),
+        lambda p, x, y: weight * F.mse_loss(x, y, reduction="sum"),
+        given=(draw.normal(*shape),),
+    )
+
+
+@compared_with("mse_loss of Gram matrices, sum")
+def style_loss(draw):
+    N, C, H, W = draw.sizes("N C H W")
+    weight = draw.number("weight", 0.1, 2)
+
+    def twin(p, x, gram):
+        return weight * F.mse_loss(torch.einsum("nchw,ndhw->ncd", x, x) / (C * H * W), gram, reduction="sum")
+
+    return Case(layers.StyleLoss(weight), (draw.normal(N, C, H, W),), twin, given=(draw.normal(N, C, C),))
+
+
+@compared_with("squares of torch.diff, summed")
+def total_variation_loss(draw):
+    weight = draw.number("weight", 0.1, 2)
+
+    def twin(p, x):
+        return weight * (torch.diff(x, dim=2).square().sum() + torch.diff(x, dim=3).square().sum())
+
+    return Case(layers.TotalVariationLoss(weight), (draw.normal(*draw.sizes("N C H W")),), twin)

@@ -42,6 +42,7 @@ from .recurrent import RNN
 from .resampling import AdaptiveAvgPool2D, Upsample, UpsampleBilinear
 from .rms_norm import RMSNorm
 from .shape import Flatten
+from .style import ContentLoss, GramMatrix, StyleLoss, TotalVariationLoss
 from .temporal import TemporalAffine, TemporalSoftmaxLoss
 from .transformer import DecoderLayer, EncoderLayer, FeedForward, NormedResidual, PatchEmbedding
 from .triplet import TripletLoss
@@ -53,6 +54,7 @@ __all__ = [
     "AvgPool2D",
     "BatchNorm",
     "CTCLoss",
+    "ContentLoss",
     "Conv1D",
     "Conv2D",
     "ConvTranspose2D",
@@ -75,6 +77,7 @@ __all__ = [
     "GaussianSample",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
+    "GramMatrix",
     "GroupNorm",
     "HuberLoss",
     "InstanceNorm",
@@ -116,10 +119,12 @@ __all__ = [
     "Softmax",
     "SoftmaxLoss",
     "Softplus",
+    "StyleLoss",
     "Sum",
     "Tanh",
     "TemporalAffine",
     "TemporalSoftmaxLoss",
+    "TotalVariationLoss",
     "Transpose",
     "TripletLoss",
     "Upsample",

@@ -8,6 +8,7 @@ from .diffusion import Denoiser, GaussianDiffusion
 from .encoder_decoder import EncoderDecoder
 from .gan import GAN
 from .graph import Graph, Input
+from .inside import class_visualization, fooling_image, saliency_map
 from .knn import KNearestNeighbor
 from .linear import LinearRegression, LinearSVM, SoftmaxClassifier
 from .metrics import accuracy, r2
@@ -49,8 +50,11 @@ __all__ = [
     "VisionTransformer",
     "accuracy",
     "build",
+    "class_visualization",
+    "fooling_image",
     "generate",
     "predict",
     "r2",
+    "saliency_map",
     "summary",
 ]

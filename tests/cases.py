@@ -478,6 +478,14 @@ MODELS += [
     ),
     Case(convolutional_vae, normal(6, 1, 3, 5), "convolutional", wrong=((SQUARE,), (WIDE,)), modes_differ=True),
 ]
+IMAGES.append(Case(layers.GramMatrix, normal(2, 3, 5, 4), wrong=((WIDE,),)))
+IMAGES.append(Case(lambda: layers.GramMatrix(normalize=False), normal(2, 3, 5, 4), "sum", wrong=((WIDE,),)))
+LOSSES += [
+    Case(lambda: layers.ContentLoss(0.7), pair((5, 3), (5, 3)), wrong=((np.zeros((2, 3)), np.zeros((3, 2))),)),
+    Case(lambda: layers.StyleLoss(0.7), pair((2, 3, 5, 4), (2, 3, 3)), wrong=((WIDE, WIDE),)),
+    Case(lambda: layers.TotalVariationLoss(0.7), normal(2, 3, 5, 4), wrong=((WIDE,),)),
+]
+
 MODELS += [
     Case(
         lambda: models.Denoiser(3, [7], embed_dim=4, rng=0),

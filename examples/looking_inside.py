@@ -1,0 +1,69 @@
+"""What a convnet trained on the digits goes by: saliency, images that fool it, its idea of each digit.
+
+python examples/looking_inside.py [--seed 0] [--out docs/inside_digits.png]
+"""
+
+import argparse
+import pathlib
+import sys
+
+import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+
+from data import load, split
+from layers import SoftmaxLoss
+from models import VGG, Solver, class_visualization, fooling_image, saliency_map
+from optim import Adam, CosineDecay
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", default=str(pathlib.Path(__file__).parent.parent / "docs" / "inside_digits.png"))
+    options = parser.parse_args()
+    train, val, test = split(load("digits"), seed=options.seed)
+    images = [(part.X.reshape(-1, 1, 8, 8) / 16).astype(np.float32) for part in (train, val, test)]
+    model = VGG((1, 8, 8), 10, rng=options.seed)
+    steps = 20 * -(-len(train.X) // 32)
+    solver = Solver(model, SoftmaxLoss(), Adam(model.parameters(), learning_rate=3e-3), epochs=20, batch_size=32,
+                    schedule=CosineDecay(steps))  # fmt: skip
+    solver.fit(images[0], train.y, images[1], val.y)
+    print(f"test accuracy {solver.evaluate(images[2], test.y)}")
+
+    chosen = np.array([np.flatnonzero(test.y == digit)[0] for digit in range(10)])
+    X, targets = images[2][chosen], (np.arange(10) + 5) % 10
+    saliency = saliency_map(model, X, np.arange(10))
+    fooling, taken = zip(*(fooling_image(model, x, target, learning_rate=0.02) for x, target in zip(X, targets)))
+    moved = [np.linalg.norm(new - old) / np.linalg.norm(old) for new, old in zip(fooling, X)]
+    print(f"fooled after {np.mean(taken):.0f} steps on average, by {100 * np.mean(moved):.0f} % of an image's length")
+    ideas = [class_visualization(model, (1, 8, 8), digit, rng=options.seed) for digit in range(10)]
+    draw({"test image": X, "saliency": saliency, "taken for the digit + 5": fooling,
+          "the difference": np.array(fooling) - X, "the class itself": ideas}, options.out)  # fmt: skip
+
+
+def draw(rows, out):
+    """Rows of ten images each."""
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot as plt
+    except ImportError:
+        sys.exit("the picture needs Matplotlib: pip install '.[plot]'")
+    figure, axes = plt.subplots(len(rows), 10, figsize=(10, 1.05 * len(rows)), layout="constrained")
+    colours = {"saliency": "hot", "the difference": "RdBu", "the class itself": "RdBu"}
+    for (name, images), line in zip(rows.items(), axes):
+        for axis, image in zip(line, images):
+            image = np.reshape(image, (8, 8))
+            top = np.abs(image).max()
+            limits = {"vmin": -top, "vmax": top} if colours.get(name) == "RdBu" else {}
+            axis.imshow(image, cmap=colours.get(name, "gray_r"), **limits)
+            axis.set(xticks=[], yticks=[])
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    figure.savefig(out, dpi=90)
+    print(f"drawn: {out}")
+
+
+if __name__ == "__main__":
+    main()
