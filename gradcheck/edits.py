@@ -6,20 +6,20 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import caches, formulas, slips
+from . import caches, formulas, indices, slips
 from .place import Change, Place
 
 Kind = Callable[[Place], Iterator[Change]]
 KINDS: list[Kind] = [
     slips.misnamed, slips.calls, caches.cache_order, caches.from_forward, caches.recomputed, slips.keepdims,
     slips.reshaped, slips.accumulated, slips.cropped, formulas.eps_added, slips.returned_order, slips.unwrapped,
-    slips.copied, formulas.unstrided, formulas.undone, formulas.reductions, formulas.scaled, formulas.operators,
-    slips.axes, formulas.transposed, formulas.compared, formulas.signs, formulas.looped,
-    formulas.moved_inside, formulas.constants, formulas.conditions, formulas.dropped, formulas.exchanged,
-    formulas.strided, formulas.renamed, formulas.derived, formulas.one_hot, formulas.termed, formulas.replaced_operand,
+    slips.copied, indices.unstrided, formulas.undone, formulas.reductions, formulas.scaled, formulas.operators,
+    slips.axes, formulas.transposed, formulas.compared, formulas.signs, indices.looped,
+    formulas.moved_inside, formulas.constants, formulas.conditions, formulas.dropped, indices.exchanged,
+    indices.strided, indices.renamed, formulas.derived, formulas.one_hot, formulas.termed, formulas.replaced_operand,
     formulas.multiplied,
 ]  # fmt: skip
-CONTRACT: list[Kind] = [slips.copied, slips.accumulated, formulas.renamed]
+CONTRACT: list[Kind] = [slips.copied, slips.accumulated, indices.renamed]
 
 
 def changes(place: Place, *, contract: bool = False) -> Iterator[tuple[int, Change]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .place import EPS, Change, Place, called, is_number, is_tight, is_whole
+from .place import EPS, Change, Place, called, is_tight, is_whole
 from .rewrite import heads
 
 VARIANCE = re.compile(r"var|sigma|std", re.IGNORECASE)
@@ -161,16 +161,6 @@ def dropped(place: Place) -> Iterator[Change]:
             yield Change("drop", "wrong-term", ((start, first[0], "("), (first[1], end, ")")))
 
 
-def looped(place: Place) -> Iterator[Change]:
-    """A loop run backwards, or forwards."""
-    for s in place.statements:
-        if isinstance(s, ast.For) and isinstance(s.iter, ast.Call):
-            if called(s.iter) == "reversed" and s.iter.args:
-                yield place.put("loop", None, (s.iter, place.text.of(s.iter.args[0])))
-            elif called(s.iter) in ("range", "xrange"):
-                yield place.around("loop", None, s.iter, "reversed(", ")")
-
-
 def reductions(place: Place) -> Iterator[Change]:
     """A sum for a mean, and the like."""
     others = {"mean": ["sum"], "sum": ["mean"], "std": ["var"], "var": ["std"], "max": ["sum"], "argmax": ["argmin"],
@@ -218,71 +208,6 @@ def constants(place: Place) -> Iterator[Change]:
         for name in place.scalars:
             if not whole or is_whole(place.values.get(name, 0)):
                 yield place.put("constant", "config-hardcoded" if whole else None, (node, name))
-
-
-def exchanged(place: Place) -> Iterator[Change]:
-    """Two names of a statement, or two indices, each in the other's place."""
-    for s in place.statements:
-        names = [node for head in heads(s) for node in ast.walk(head) if isinstance(node, ast.Name)]
-        alike: dict[str, list[ast.Name]] = {}
-        for name in names:
-            if isinstance(name.ctx, ast.Load) and is_whole(place.values.get(name.id)):
-                alike.setdefault(name.id, []).append(name)
-        for a, b in itertools.combinations(alike, 2):
-            for first, second in itertools.product(alike[a], alike[b]):
-                yield place.put("exchange", "wrong-index", (first, b), (second, a))
-            yield place.put("exchange", "wrong-index", *((n, b) for n in alike[a]), *((n, a) for n in alike[b]))
-    for node in place.nodes:
-        if isinstance(node, (ast.Subscript, ast.Call)):
-            several = node.args if isinstance(node, ast.Call) else getattr(node.slice, "elts", [])
-            for one, other in itertools.combinations(several, 2):
-                cause = "wrong-index" if isinstance(node, ast.Subscript) else None
-                yield place.put("exchange", cause, (one, place.text.of(other)), (other, place.text.of(one)))
-
-
-def renamed(place: Place) -> Iterator[Change]:
-    """One name for another of its kind."""
-    for node in place.nodes:
-        if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load) or node.id not in place.values:
-            continue
-        indexed = any(isinstance(outer, (ast.Subscript, ast.Slice)) for outer in place.body.around(node))
-        if is_whole(place.values[node.id]):
-            sizes = [name for name in place.scalars if ".shape[" in name]
-            yield from (place.put("rename", "wrong-index" if indexed else "wrong-term", (node, x)) for x in sizes)
-        for name, value in place.values.items():
-            if name != node.id and _are_alike(place.values[node.id], value):
-                whole = is_whole(value)
-                yield place.put("rename", "wrong-index" if indexed and whole else "wrong-term", (node, name))
-
-
-def unstrided(place: Place) -> Iterator[Change]:
-    """The number of a window in place of where it starts."""
-    loops = {node.id for s in place.body.statements if isinstance(s, ast.For) for node in ast.walk(s.target)
-             if isinstance(node, ast.Name)}  # fmt: skip
-    factors = [name for name in place.scalars if is_whole(place.values.get(name, 0))]
-    for factor in sorted(factors, key=lambda name: "s" not in name.lower()):
-        everywhere: list[tuple[Any, str]] = []
-        for s in place.statements:
-            slices = [node for head in heads(s) for node in ast.walk(head) if isinstance(node, ast.Slice)]
-            names = [node for part in slices for node in ast.walk(part) if isinstance(node, ast.Name)]
-            parts = [(node, f"{node.id} * {factor}") for node in names if node.id in loops]
-            everywhere += parts
-            if parts:
-                yield place.put("stride", "wrong-index", *parts)
-        if everywhere:
-            yield place.put("stride", "wrong-index", *everywhere)
-
-
-def strided(place: Place) -> Iterator[Change]:
-    """An index times or plus a number in scope."""
-    for node in place.nodes:
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and is_whole(place.values.get(node.id)):
-            if not any(isinstance(outer, ast.Subscript) for outer in place.body.around(node)):
-                continue
-            for name in place.scalars:
-                if is_whole(place.values.get(name, 0)) and name != node.id:
-                    yield place.wrapped("stride", "wrong-index", node, f" * {name}")
-                    yield place.wrapped("stride", "wrong-index", node, f" + {name}")
 
 
 def termed(place: Place) -> Iterator[Change]:
@@ -410,9 +335,3 @@ def _other_numbers(value: float) -> list[str]:
     if isinstance(value, int):
         return list(dict.fromkeys(str(v) for v in (0, 1, 2, value + 1, value - 1, -value) if v != value))
     return list(dict.fromkeys(f"{v:g}" for v in (2 * value, value / 2, -value, 1 / value if value else 1.0, 1.0)))
-
-
-def _are_alike(a: Any, b: Any) -> bool:
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return a.ndim == b.ndim
-    return (is_number(a) and is_number(b)) or type(a) is type(b)
