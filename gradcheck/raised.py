@@ -21,6 +21,7 @@ def describe(stage: str, error: BaseException, functions: list[Any], of: str = "
     where = f" ({Path(file).name}, line {line})" if file else ""
     text = f"{of}{stage} raises {type(error).__name__}: {message}{where}"
     if isinstance(error, NotImplementedError):
+        text = f"{of}{stage} is not written yet{where}{f': {message}' if message else ''}"
         return Finding("not_implemented", "unfinished", text, line, file)
     cause = "raises"
     if isinstance(error, NameError):  # UnboundLocalError is one

@@ -247,6 +247,8 @@ class Report:
             return "\n".join(_folded(["; ".join([head, *different, _summary(good), *self.notes[:3]])], width))
         if tell == "verdict":
             return head
+        if self.verdict == "not_implemented":
+            return "\n".join(_folded([f"{head}; {self.message}"], width))
         lines = [f"  {text}" for text in (self.why.lines(tell) if self.why else [])]
         told = "\n".join(lines)
         lines += [f"  {finding.text}" for finding in self.findings if finding.text not in told]
@@ -265,7 +267,7 @@ class Report:
 
     def _where(self) -> list[str]:
         """The settings that fail, and those that do not."""
-        if not self.failed or self.verdict == "not_implemented":
+        if not self.failed:
             return []
         passed = [text for text in self.tried if text not in self.failed]
         if not passed:
