@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from .activations import stable_sigmoid
 from .base import Parameter
-from .recurrent import Recurrent, blocks
+from .recurrent import Recurrent, hold
 
 
 class GRU(Recurrent):
@@ -48,6 +47,7 @@ class GRU(Recurrent):
     """
 
     gates = 3
+    scales = (0.5, 0.5, 1.0)
 
     def _make_parameters(self, suffix, width, init, rng, dtype):
         super()._make_parameters(suffix, width, init, rng, dtype)
@@ -57,53 +57,66 @@ class GRU(Recurrent):
         return self._forward(x, (h0,), lengths)
 
     def _scan(self, z, state, pad, suffix):
-        Wh, bh = getattr(self, f"Wh{suffix}").value, getattr(self, f"bh{suffix}").value
-        T, (N, H) = len(z), state[0].shape
-        h = np.empty((T + 1, N, H), z.dtype)  # h[t] is the state before step t
+        WhT, bh = self._scaled("Wh", suffix), getattr(self, f"bh{suffix}").value[:, None]
+        T, (H, N) = len(z), state[0].shape
+        h = np.empty((T + 1, H, N), z.dtype)  # h[t] is the state before step t
         h[0] = state[0]
-        inner = np.empty((T, N, H), z.dtype)  # h_{t-1} W_h^n + b_h
-        r, u, n = blocks(z, 3)
-        ru = z[:, :, : 2 * H]
-        product = np.empty((N, 3 * H), z.dtype)
+        inner = np.empty((T, H, N), z.dtype)  # W_h^n h_{t-1} + b_h
+        r, u, n = np.split(z, 3, axis=1)
+        ru = z[:, : 2 * H]
+        product, reset = np.empty((3 * H, N), z.dtype), np.empty((H, N), z.dtype)
         for t in range(T):
-            np.matmul(h[t], Wh, out=product)
-            ru[t] = stable_sigmoid(ru[t] + product[:, : 2 * H])
-            np.add(product[:, 2 * H :], bh, out=inner[t])
-            np.tanh(n[t] + r[t] * inner[t], out=n[t])
+            np.matmul(WhT, h[t], out=product)
+            ru[t] += product[: 2 * H]
+            np.tanh(ru[t], out=ru[t])
+            ru[t] *= 0.5
+            ru[t] += 0.5  # sigmoid(z) = (1 + tanh(z / 2)) / 2, and `scales` has halved z
+            np.add(product[2 * H :], bh, out=inner[t])
+            n[t] += np.multiply(r[t], inner[t], out=reset)
+            np.tanh(n[t], out=n[t])
             np.subtract(h[t], n[t], out=h[t + 1])  # h_t = n + u (h_{t-1} - n)
             h[t + 1] *= u[t]
             h[t + 1] += n[t]
             if pad is not None:
-                h[t + 1, pad[t]] = h[t, pad[t]]
+                hold(h[t + 1], h[t], pad[t])
         return h[1:], [h[-1]], (z, h, inner)
 
     def _scan_backward(self, dout, dstate, pad, cache, suffix):
-        Wh, bh = getattr(self, f"Wh{suffix}"), getattr(self, f"bh{suffix}")
+        Wh, bh = getattr(self, f"Wh{suffix}").value, getattr(self, f"bh{suffix}")
         gates, h, inner = cache
-        T, _, H = inner.shape
-        dz = np.empty_like(gates)  # of x Wx + b
-        dproduct = np.empty_like(gates)  # of h Wh: the same but for n, where r comes between
-        r, u, n = blocks(gates, 3)
-        dr, du, dn = blocks(dz, 3)
-        ru, dru = gates[:, :, : 2 * H], dz[:, :, : 2 * H]
-        WhT = np.ascontiguousarray(Wh.value.T)  # once: the product of a few rows with a transposed view is half as fast
-        dh = dstate[0]
-        for t in reversed(range(T)):
-            dh = dh + dout[t]  # h_t goes to the output and to the next step: gradients add
-            np.multiply(dh, h[t] - n[t], out=du[t])
-            np.multiply(dh * (1 - u[t]), 1 - n[t] * n[t], out=dn[t])
+        H = h.shape[1]
+        dz = np.empty_like(gates)  # of Wx^T x + b
+        dproduct = np.empty_like(gates)  # of Wh^T h: the same but for n, where r comes between
+        r, u, n = np.split(gates, 3, axis=1)
+        dr, du, dn = np.split(dz, 3, axis=1)
+        ru, dru = gates[:, : 2 * H], dz[:, : 2 * H]
+        slope, slopes = np.empty_like(h[0]), np.empty((2 * H, h.shape[2]), h.dtype)
+        dh = dstate[0].copy()
+        for t in reversed(range(len(dz))):
+            dh += dout[t]  # h_t goes to the output and to the next step: gradients add
+            np.subtract(h[t], n[t], out=du[t])
+            du[t] *= dh
+            np.subtract(1, u[t], out=dn[t])
+            dn[t] *= dh
+            np.multiply(n[t], n[t], out=slope)
+            np.subtract(1, slope, out=slope)
+            dn[t] *= slope
             np.multiply(dn[t], inner[t], out=dr[t])
-            dru[t] *= ru[t] * (1 - ru[t])
+            np.subtract(1, ru[t], out=slopes)
+            slopes *= ru[t]
+            dru[t] *= slopes
             if pad is not None:
-                dz[t, pad[t]] = 0
-            dproduct[t, :, : 2 * H] = dru[t]
-            np.multiply(dn[t], r[t], out=dproduct[t, :, 2 * H :])
-            dprevious = dproduct[t] @ WhT
-            dprevious += dh * u[t]
-            if pad is not None:
-                dprevious[pad[t]] = dh[pad[t]]
-            dh = dprevious
-        rows = dproduct.reshape(-1, 3 * H)
-        Wh.add_grad_matmul(h[:-1].reshape(-1, H).T, rows)
-        bh.add_grad(rows[:, 2 * H :].sum(axis=0))
-        return dz, [dh]
+                dz[t][:, pad[t]] = 0
+            dproduct[t, : 2 * H] = dru[t]
+            np.multiply(dn[t], r[t], out=dproduct[t, 2 * H :])
+            direct = np.multiply(dh, u[t], out=slope)
+            held = None if pad is None else dh.copy()
+            np.matmul(Wh, dproduct[t], out=dh)
+            dh += direct
+            if held is not None:
+                hold(dh, held, pad[t])
+        bh.add_grad(dproduct[:, 2 * H :].sum(axis=(0, 2)))
+        return dz, dproduct, [dh]
+
+    def _previous(self, cache):
+        return cache[1][:-1]

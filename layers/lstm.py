@@ -4,8 +4,7 @@ import itertools
 
 import numpy as np
 
-from .activations import stable_sigmoid
-from .recurrent import Recurrent, blocks
+from .recurrent import Recurrent, hold
 
 
 class LSTM(Recurrent):
@@ -69,6 +68,7 @@ class LSTM(Recurrent):
     """
 
     gates = 4
+    scales = (0.5, 0.5, 0.5, 1.0)
     state_names = ("h", "c")
 
     def __init__(self, in_features, hidden_size, *, forget_bias=1.0, **options):
@@ -80,50 +80,64 @@ class LSTM(Recurrent):
         return self._forward(x, (h0, c0), lengths)
 
     def _scan(self, z, state, pad, suffix):
-        Wh = getattr(self, f"Wh{suffix}").value
-        T, (N, H) = len(z), state[0].shape
-        h, c = np.empty((2, T + 1, N, H), z.dtype)  # h[t] and c[t] are the state before step t
-        tanh_c = np.empty((T, N, H), z.dtype)
+        WhT = self._scaled("Wh", suffix)
+        T, (H, N) = len(z), state[0].shape
+        h, c = np.empty((2, T + 1, H, N), z.dtype)  # h[t] and c[t] are the state before step t
+        tanh_c = np.empty((T, H, N), z.dtype)
         h[0], c[0] = state
-        i, f, o, g = blocks(z, 4)
-        ifo = z[:, :, : 3 * H]
-        product = np.empty((N, 4 * H), z.dtype)
+        i, f, o, g = np.split(z, 4, axis=1)
+        ifo = z[:, : 3 * H]
+        product, gain = np.empty((4 * H, N), z.dtype), np.empty((H, N), z.dtype)
         for t in range(T):
-            z[t] += np.matmul(h[t], Wh, out=product)
-            ifo[t] = stable_sigmoid(ifo[t])
-            np.tanh(g[t], out=g[t])
+            z[t] += np.matmul(WhT, h[t], out=product)
+            np.tanh(z[t], out=z[t])
+            ifo[t] *= 0.5
+            ifo[t] += 0.5  # sigmoid(z) = (1 + tanh(z / 2)) / 2, and `scales` has halved z
             np.multiply(f[t], c[t], out=c[t + 1])
-            c[t + 1] += i[t] * g[t]
+            c[t + 1] += np.multiply(i[t], g[t], out=gain)
             np.tanh(c[t + 1], out=tanh_c[t])
             np.multiply(o[t], tanh_c[t], out=h[t + 1])
             if pad is not None:
-                h[t + 1, pad[t]] = h[t, pad[t]]
-                c[t + 1, pad[t]] = c[t, pad[t]]
+                hold(h[t + 1], h[t], pad[t])
+                hold(c[t + 1], c[t], pad[t])
         return h[1:], [h[-1], c[-1]], (z, h, c, tanh_c)
 
     def _scan_backward(self, dout, dstate, pad, cache, suffix):
-        Wh = getattr(self, f"Wh{suffix}")
+        Wh = getattr(self, f"Wh{suffix}").value
         gates, h, c, tanh_c = cache
-        T, _, H = tanh_c.shape
+        H = h.shape[1]
         dz = np.empty_like(gates)
-        i, f, o, g = blocks(gates, 4)
-        di, df, do, dg = blocks(dz, 4)
-        ifo, difo = gates[:, :, : 3 * H], dz[:, :, : 3 * H]
-        WhT = np.ascontiguousarray(Wh.value.T)  # once: the product of a few rows with a transposed view is half as fast
-        dh, dc = dstate
-        for t in reversed(range(T)):
-            dh = dh + dout[t]  # h_t goes to the output and to the next step: gradients add
-            held = None if pad is None else (dh[pad[t]], dc[pad[t]])
-            dc = dc + dh * o[t] * (1 - tanh_c[t] * tanh_c[t])
+        i, f, o, g = np.split(gates, 4, axis=1)
+        di, df, do, dg = np.split(dz, 4, axis=1)
+        ifo, difo = gates[:, : 3 * H], dz[:, : 3 * H]
+        slope, slopes = np.empty_like(h[0]), np.empty((3 * H, h.shape[2]), h.dtype)
+        dh, dc = (d.copy() for d in dstate)
+        for t in reversed(range(len(dz))):
+            dh += dout[t]  # h_t goes to the output and to the next step: gradients add
+            held = None if pad is None else (dh.copy(), dc.copy())
+            np.multiply(tanh_c[t], tanh_c[t], out=slope)
+            np.subtract(1, slope, out=slope)
+            slope *= o[t]
+            slope *= dh
+            dc += slope
             np.multiply(dc, g[t], out=di[t])
             np.multiply(dc, c[t], out=df[t])
             np.multiply(dh, tanh_c[t], out=do[t])
-            np.multiply(dc, i[t] * (1 - g[t] * g[t]), out=dg[t])
-            difo[t] *= ifo[t] * (1 - ifo[t])
-            dh = dz[t] @ WhT
-            dc = dc * f[t]
+            np.multiply(dc, i[t], out=dg[t])
+            np.subtract(1, ifo[t], out=slopes)
+            slopes *= ifo[t]
+            difo[t] *= slopes
+            np.multiply(g[t], g[t], out=slope)
+            np.subtract(1, slope, out=slope)
+            dg[t] *= slope
             if held is not None:
-                dz[t, pad[t]] = 0
-                dh[pad[t]], dc[pad[t]] = held
-        Wh.add_grad_matmul(h[:-1].reshape(-1, H).T, dz.reshape(-1, 4 * H))
-        return dz, [dh, dc]
+                dz[t][:, pad[t]] = 0
+            np.matmul(Wh, dz[t], out=dh)
+            dc *= f[t]
+            if held is not None:
+                hold(dh, held[0], pad[t])
+                hold(dc, held[1], pad[t])
+        return dz, dz, [dh, dc]
+
+    def _previous(self, cache):
+        return cache[1][:-1]
