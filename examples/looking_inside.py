@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
 from data import load, split
 from layers import SoftmaxLoss
-from models import VGG, Solver, class_visualization, fooling_image, saliency_map
+from models import VGG, Solver, class_visualization, fooling_image, predict, saliency_map
 from optim import Adam, CosineDecay
 
 
@@ -34,16 +34,24 @@ def main():
     chosen = np.array([np.flatnonzero(test.y == digit)[0] for digit in range(10)])
     X, targets = images[2][chosen], (np.arange(10) + 5) % 10
     saliency = saliency_map(model, X, np.arange(10))
-    fooling, taken = zip(*(fooling_image(model, x, target, learning_rate=0.02) for x, target in zip(X, targets)))
+    fooling, taken = zip(
+        *(fooling_image(model, x, target, learning_rate=0.02, limits=(0, 1)) for x, target in zip(X, targets))
+    )
+    deceived = np.mean(predict(model, np.array(fooling)).argmax(axis=1) == targets)
     moved = [np.linalg.norm(new - old) / np.linalg.norm(old) for new, old in zip(fooling, X)]
-    print(f"fooled after {np.mean(taken):.0f} steps on average, by {100 * np.mean(moved):.0f} % of an image's length")
-    ideas = [class_visualization(model, (1, 8, 8), digit, rng=options.seed) for digit in range(10)]
-    draw({"test image": X, "saliency": saliency, "taken for the digit + 5": fooling,
-          "the difference": np.array(fooling) - X, "the class itself": ideas}, options.out)  # fmt: skip
+    print(f"{deceived:.0%} fooled, after {np.mean(taken):.0f} steps and by {np.mean(moved):.0%} of an image's length")
+    # A shift of one pixel of 8 would be a new digit: no jitter. Ink is 0 to 1, and so are these images.
+    ideas = [class_visualization(model, (1, 8, 8), k, jitter=0, limits=(0, 1), rng=options.seed) for k in range(10)]
+    print(
+        f"{np.mean(predict(model, np.array(ideas)).argmax(axis=1) == np.arange(10)):.0%} of the classes are their own"
+    )
+    rows = {"test image": X, "saliency": saliency, "taken for": fooling, "difference": np.array(fooling) - X,
+            "class itself": ideas}  # fmt: skip
+    draw(rows, targets, options.out)
 
 
-def draw(rows, out):
-    """Rows of ten images each."""
+def draw(rows, targets, out):
+    """Rows of ten images each: ink black on white, saliency bright on black, differences red and blue about white."""
     try:
         import matplotlib
 
@@ -51,17 +59,22 @@ def draw(rows, out):
         from matplotlib import pyplot as plt
     except ImportError:
         sys.exit("the picture needs Matplotlib: pip install '.[plot]'")
-    figure, axes = plt.subplots(len(rows), 10, figsize=(10, 1.05 * len(rows)), layout="constrained")
-    colours = {"saliency": "hot", "the difference": "RdBu", "the class itself": "RdBu"}
+    figure, axes = plt.subplots(len(rows), 10, figsize=(10, 1.15 * len(rows)), layout="constrained")
     for (name, images), line in zip(rows.items(), axes):
-        for axis, image in zip(line, images):
+        for k, (axis, image) in enumerate(zip(line, images)):
             image = np.reshape(image, (8, 8))
-            top = np.abs(image).max()
-            limits = {"vmin": -top, "vmax": top} if colours.get(name) == "RdBu" else {}
-            axis.imshow(image, cmap=colours.get(name, "gray_r"), **limits)
+            if name == "saliency":
+                colours = {"cmap": "inferno"}
+            elif name == "difference":
+                colours = {"cmap": "RdBu", "vmin": -0.5, "vmax": 0.5}
+            else:
+                colours = {"cmap": "gray_r", "vmin": 0, "vmax": 1}
+            axis.imshow(image, **colours)
             axis.set(xticks=[], yticks=[])
+            if name == "taken for":
+                axis.set_title(f"a {targets[k]}", fontsize=9)
         line[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    figure.savefig(out, dpi=90)
+    figure.savefig(out, dpi=100)
     print(f"drawn: {out}")
 
 

@@ -55,10 +55,12 @@ def test_the_model_stays_as_it_was(look):
     for parameter in model.parameters().values():
         parameter.grad = np.full(parameter.value.shape, 7.0)
     state = {name: value.copy() for name, value in model.state_dict().items()}
+    drawn = model.layers[3].rng.bit_generator.state
     look(model)
     assert model.training
     assert all((parameter.grad == 7).all() for parameter in model.parameters().values())
     assert all(np.array_equal(value, state[name]) for name, value in model.state_dict().items())
+    assert model.layers[3].rng.bit_generator.state == drawn
     assert model.backward(np.ones_like(out)).shape == IMAGES.shape  # its own forward's cache is there
 
 
@@ -90,6 +92,58 @@ def test_a_class_s_image_is_what_its_weights_look_for():
     assert np.allclose(image, [0, 0, 3, 1], atol=0.05)
 
 
+def test_no_pixel_leaves_the_limits():
+    model, limits = convnet(), (-0.25, 0.5)
+    image = class_visualization(model, (2, 4, 5), 1, limits=limits, rng=0)
+    assert image.min() == limits[0]
+    assert image.max() == limits[1]
+    start = np.clip(IMAGES[0], *limits)
+    target = int(model.eval().forward(start[None])[0].argmin())
+    fooled, steps = fooling_image(model, start, target, limits=limits)
+    assert steps > 0
+    assert fooled.min() >= limits[0]
+    assert fooled.max() <= limits[1]
+    free, _ = fooling_image(model, start, target)
+    assert free.min() < limits[0]
+
+
+def test_one_step_of_a_visualization_has_the_length_of_the_rate_and_shifts_the_image_back():
+    # Each pixel of this model's input counts by its place, so that a shift which is not undone would show.
+    model = Sequential(Flatten(), Affine(12, 2, rng=0, dtype=np.float64))
+    weights = model.layers[1].W.value[:, 1].reshape(1, 3, 4)
+    start = 0.1 * np.random.default_rng(5).standard_normal((1, 1, 3, 4))[0]
+    still = class_visualization(model, (1, 3, 4), 1, steps=1, reg=0, jitter=0, rng=5)
+    assert np.allclose(still - start, 0.05 * np.sqrt(12) * weights / np.linalg.norm(weights))
+    moves = []
+    for seed in range(20):
+        start = 0.1 * np.random.default_rng(seed).standard_normal((1, 1, 3, 4))[0]
+        move = class_visualization(model, (1, 3, 4), 1, steps=1, reg=0, jitter=1, rng=seed) - start
+        shifts = [(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1)]
+        fits = [s for s in shifts if np.allclose(move, 0.05 * np.sqrt(12) * np.roll(weights, s, (1, 2))
+                                                 / np.linalg.norm(weights))]  # fmt: skip
+        assert len(fits) == 1
+        moves += fits
+    assert len(set(moves)) > 4
+
+
+def test_blur_smooths():
+    def roughness(blur):
+        image = class_visualization(convnet(), (2, 4, 5), 1, steps=11, blur=blur, rng=0)
+        return TotalVariationLoss().forward(image[None]) / (image**2).sum()
+
+    assert roughness(1.0) < 0.7 * roughness(0.0)
+
+
+def test_looking_keeps_the_model_s_dtype_and_its_arguments():
+    for dtype in (np.float32, np.float64):
+        model, x = MLP(6, [5], 3, rng=0, dtype=dtype), np.arange(6)
+        x.setflags(write=False)
+        assert saliency_map(model, [x], [1]).dtype == dtype
+        assert fooling_image(model, x, 2)[0].dtype == dtype
+        assert class_visualization(model, (6,), 2, steps=2, rng=0).dtype == dtype
+    assert saliency_map(model, np.zeros((0, 6)), np.zeros(0, int)).shape == (0, 6)
+
+
 def test_an_image_s_class_is_climbed_with_shifts_and_blur():
     model = convnet()
     image = class_visualization(model, (2, 4, 5), 2, steps=60, rng=0)
@@ -100,15 +154,25 @@ def test_an_image_s_class_is_climbed_with_shifts_and_blur():
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "error", "message"),
     [
-        (lambda m: saliency_map(m, IMAGES, [0, 1]), "one class, a whole number, for each of 3 examples"),
-        (lambda m: saliency_map(m, IMAGES, [0.0, 1.0, 2.0]), "a whole number"),
-        (lambda m: saliency_map(m, IMAGES, [0, 1, 4]), "classes must be within 0 to 3; got 0 to 4"),
+        (lambda m: saliency_map(m, IMAGES, [0, 1]), ValueError, r"y must have shape \(3,\).*got \(2,\)"),
+        (lambda m: saliency_map(m, IMAGES, [0.0, 1.0, 2.0]), TypeError, "y must be of whole numbers.*got float64"),
+        (lambda m: saliency_map(m, IMAGES, [0, 1, 4]), ValueError, r"y must be within 0\.\.3.*got 0\.\.4"),
+        (lambda m: fooling_image(m, IMAGES[0], 4), ValueError, r"target must be within 0\.\.3.*got 4"),
+        (lambda m: fooling_image(m, IMAGES[0], 0.5), TypeError, "target must be of whole numbers"),
+        (lambda m: fooling_image(m, IMAGES[0], 1, max_steps=0), ValueError, "max_steps must be .*at least 1; got 0"),
+        (lambda m: fooling_image(m, IMAGES[0], 1, learning_rate=-1), ValueError, "learning_rate must be"),
+        (lambda m: fooling_image(m, IMAGES[0], 1, limits=(1, 0)), ValueError, r"limits must be .*got \(1, 0\)"),
+        (lambda m: class_visualization(m, (2, 4, 5), -1), ValueError, r"target must be within 0\.\.3.*got -1"),
+        (lambda m: class_visualization(m, (2, 4, 5), 1, jitter=-1), ValueError, "jitter must be .*got -1"),
+        (lambda m: class_visualization(m, (2, 4, 5), 1, steps=0), ValueError, "steps must be .*got 0"),
+        (lambda m: class_visualization(m, (2, 4, 5), 1, reg=-0.1), ValueError, r"reg must be .*got -0\.1"),
+        (lambda m: class_visualization(m, (2, 4, 5), 1, blur=-1), ValueError, "blur must be .*got -1"),
     ],
 )
-def test_wrong_classes_are_named(call, message):
-    with pytest.raises(ValueError, match=message):
+def test_a_wrong_argument_is_named(call, error, message):
+    with pytest.raises(error, match=message):
         call(convnet())
 
 
@@ -129,6 +193,46 @@ def test_style_is_blind_to_where_and_content_is_not():
     turned = IMAGES[:, :, ::-1, ::-1]
     assert StyleLoss().forward(IMAGES, GramMatrix().forward(turned)) < 1e-20
     assert ContentLoss().forward(IMAGES, turned) > 1
+
+
+def test_gradients_of_style_and_smoothness_are_those_of_loops():
+    x, gram = IMAGES[:1], np.zeros((1, 2, 2))
+    own = GramMatrix().forward(x)
+
+    def style(values):
+        total = 0.0
+        for c in range(2):
+            for d in range(2):
+                total += (sum(values[0, c, h, w] * values[0, d, h, w] for h in range(4) for w in range(5)) / 40) ** 2
+        return 0.3 * total
+
+    def roughness(values):
+        steps = [values[0, c, h + 1, w] - values[0, c, h, w] for c in range(2) for h in range(3) for w in range(5)]
+        steps += [values[0, c, h, w + 1] - values[0, c, h, w] for c in range(2) for h in range(4) for w in range(4)]
+        return 0.3 * sum(step * step for step in steps)
+
+    for loss, inputs, loops in (
+        (StyleLoss(0.3), (x, gram), style),
+        (TotalVariationLoss(0.3), (x,), roughness),
+    ):
+        assert np.isclose(loss.forward(*inputs), loops(x))
+        assert np.allclose(loss.backward(2.0), 2 * numerical_gradient(loops, x), atol=1e-8)
+    assert np.array_equal(GramMatrix().forward(x), own)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: StyleLoss().forward(IMAGES, np.zeros((2, 2))), r"gram must have shape \(3, 2, 2\).*got \(2, 2\)"),
+        (lambda: ContentLoss().forward(IMAGES, IMAGES[:1]), r"y must have the shape \(3, 2, 4, 5\) of x"),
+        (lambda: GramMatrix().forward(IMAGES[0]), r"x must have shape \(N, C, H, W\).*got \(2, 4, 5\)"),
+        (lambda: TotalVariationLoss().forward(IMAGES[0]), r"x must have shape \(N, C, H, W\)"),
+        (lambda: TotalVariationLoss(-1), "weight must be a number in"),
+    ],
+)
+def test_a_wrong_shape_or_weight_of_style_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 def test_roughness_is_the_sum_of_squared_steps_to_the_neighbours():
