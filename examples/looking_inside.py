@@ -29,7 +29,7 @@ def main():
     solver = Solver(model, SoftmaxLoss(), Adam(model.parameters(), learning_rate=3e-3), epochs=20, batch_size=32,
                     schedule=CosineDecay(steps))  # fmt: skip
     solver.fit(images[0], train.y, images[1], val.y)
-    print(f"test accuracy {solver.evaluate(images[2], test.y)}")
+    print(f"test accuracy {solver.evaluate(images[2], test.y)['val_accuracy']:.1%}")
 
     chosen = np.array([np.flatnonzero(test.y == digit)[0] for digit in range(10)])
     X, targets = images[2][chosen], (np.arange(10) + 5) % 10
