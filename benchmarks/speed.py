@@ -1,17 +1,19 @@
 """A whole training step (forward, backward, update): ours against PyTorch eager and scikit-learn's MLP.
 
 Every work is done by each library in turn, A B C A B C ..., in one process, so that a drift of the machine's speed hits
-all alike. The table gives the median of the paired ratios with their quartiles (below 1: ours is faster), and as the
-limit the time of the step's matrix products alone, measured in the same run.
+all alike. The table gives the median of the paired ratios with their quartiles (below 1: ours is faster), the bar, and as
+the limit what the step's multiplications and additions would take at the rate of a large matrix product, measured in
+the same run. Then fresh processes: imports, the way to 97 % on the digits, and peak memory.
 
     pip install '.[bench]'
-    python benchmarks/speed.py [--threads 2] [--rounds 30]
+    python benchmarks/speed.py [--threads 2] [--rounds 30] [--only a,b,f] [--processes]
 """
 
 import argparse
-import itertools
+import os
 import pathlib
 import statistics
+import subprocess
 import sys
 import time
 import warnings
@@ -21,124 +23,8 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
-from layers import LSTM, Affine, Conv2D, EncoderLayer, Flatten, MaxPool2D, ReLU, SoftmaxLoss
-from models import MLP, Sequential
-from optim import SGD, Adam
-
 SKLEARN_STEPS = 20  # in one call
-TINY = np.float32(1e-6)  # scale of a dout that stays the same: many steps in its direction leave the weights finite
-WORKS = {"2-100-3": ((2, 100, 3), 300), "64-128-10": ((64, 128, 10), 64), "784-512-256-10": ((784, 512, 256, 10), 128)}
-
-
-def optimizer_of(parameters, opt):
-    return Adam(parameters, learning_rate=1e-3) if opt == "adam" else SGD(parameters, learning_rate=1e-3, momentum=0.9)
-
-
-def torch_optimizer_of(parameters, opt):
-    import torch
-
-    return torch.optim.Adam(parameters, 1e-3) if opt == "adam" else torch.optim.SGD(parameters, 1e-3, momentum=0.9)
-
-
-def ours(model, opt, x, y):
-    """One step of a classifier."""
-    loss, optimizer = SoftmaxLoss(), optimizer_of(model.parameters(), opt)
-
-    def step():
-        optimizer.zero_grad()
-        loss.forward(model.forward(x), y)
-        model.add_grads(loss.backward())
-        optimizer.step()
-
-    return step
-
-
-def pytorch(model, opt, x, y):
-    """One step of a classifier."""
-    import torch
-
-    loss, optimizer = torch.nn.CrossEntropyLoss(), torch_optimizer_of(model.parameters(), opt)
-    x, y = torch.from_numpy(x), torch.from_numpy(y)
-
-    def step():
-        optimizer.zero_grad()
-        loss(model(x), y).backward()
-        optimizer.step()
-
-    return step
-
-
-def ours_from(layer, x, dout):
-    """One step of a layer within a net: dout comes from above, dx goes on below."""
-    optimizer = optimizer_of(layer.parameters(), "momentum")
-
-    def step():
-        optimizer.zero_grad()
-        layer.forward(x)
-        layer.backward(dout)
-        optimizer.step()
-
-    return step
-
-
-def pytorch_from(module, x, dout):
-    """One step of a module within a net: dout comes from above, dx goes on below."""
-    import torch
-
-    optimizer = torch_optimizer_of(module.parameters(), "momentum")
-    x, dout = torch.from_numpy(x).requires_grad_(), torch.from_numpy(dout)
-
-    def step():
-        optimizer.zero_grad()
-        x.grad = None
-        out = module(x)
-        (out[0] if isinstance(out, tuple) else out).backward(dout)
-        optimizer.step()
-
-    return step
-
-
-def torch_mlp(sizes):
-    import torch
-
-    chain = []
-    for fan_in, fan_out in itertools.pairwise(sizes):
-        chain += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
-    return torch.nn.Sequential(*chain[:-1])
-
-
-def cnn(rng):
-    """3x32x32: conv 32, pool, conv 64, pool, conv 128, affine; all 3x3 with ReLU; batch 64."""
-    from torch import nn
-
-    x, y = rng.standard_normal((64, 3, 32, 32), dtype=np.float32), rng.integers(0, 10, 64)
-    model, twin = [], []
-    for channels, filters in itertools.pairwise((3, 32, 64, 128)):
-        model += [Conv2D(channels, filters, 3, padding=1, rng=0), ReLU()] + [MaxPool2D(2)] * (filters < 128)
-        twin += [nn.Conv2d(channels, filters, 3, padding=1), nn.ReLU()] + [nn.MaxPool2d(2)] * (filters < 128)
-    model += [Flatten(), Affine(128 * 64, 10, rng=0)]
-    twin += [nn.Flatten(), nn.Linear(128 * 64, 10)]
-    return ours(Sequential(*model), "momentum", x, y), pytorch(nn.Sequential(*twin), "momentum", x, y)
-
-
-def lstm(rng):
-    """T = 64, B = 32, D = 65, H = 256."""
-    from torch import nn
-
-    x, dout = (rng.standard_normal((32, 64, width), dtype=np.float32) for width in (65, 256))
-    return ours_from(LSTM(65, 256, rng=0), x, TINY * dout), pytorch_from(
-        nn.LSTM(65, 256, batch_first=True), x, TINY * dout
-    )
-
-
-def transformer(rng):
-    """A block: B = 32, T = 64, D = 128, 4 heads, pre-norm, feed-forward 4 D, GELU in its tanh form, no dropout."""
-    from torch import nn
-
-    x, dout = (rng.standard_normal((32, 64, 128), dtype=np.float32) for _ in range(2))
-    gelu = nn.GELU(approximate="tanh")
-    twin = nn.TransformerEncoderLayer(128, 4, 512, dropout=0.0, activation=gelu, batch_first=True, norm_first=True)
-    return ours_from(EncoderLayer(128, 4, rng=0), x, TINY * dout), pytorch_from(twin, x, TINY * dout)
+ROOT = pathlib.Path(__file__).parent.parent
 
 
 def sklearn(sizes, opt, x, y):
@@ -152,14 +38,10 @@ def sklearn(sizes, opt, x, y):
     return lambda: model.partial_fit(x, y)
 
 
-def gemm_seconds(sizes, batch):
-    """What the matrix products of one step take on this machine, each measured at its own shape: the limit."""
-    total = 0.0
-    for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
-        x, w, d = (np.ones(s, np.float32) for s in ((batch, fan_in), (fan_in, fan_out), (batch, fan_out)))
-        products = [lambda x=x, w=w: x @ w, lambda x=x, d=d: x.T @ d] + [lambda d=d, w=w: d @ w.T] * (i > 0)
-        total += sum(min(timed(product, 5) for _ in range(20)) for product in products)
-    return total
+def gemm_rate(n=1024):
+    """Multiplications and additions a second of a large product: the best of some."""
+    a, b = np.ones((2, n, n), np.float32)
+    return 2 * n**3 / min(timed(lambda: a @ b, 3) for _ in range(10))
 
 
 def timed(function, repeats):
@@ -170,10 +52,133 @@ def timed(function, repeats):
     return (time.perf_counter() - started) / repeats
 
 
+def compare(steps, rounds):
+    """Median milliseconds of each step, and the quartiles of the paired ratios of the first to each other."""
+    per_call = [1, 1, SKLEARN_STEPS]
+    repeats = [max(1, int(0.02 / timed(step, 3))) for step in steps]
+    rows = [[timed(step, n) / k for step, n, k in zip(steps, repeats, per_call)] for _ in range(rounds)]
+    ratios = [statistics.quantiles([row[0] / row[i] for row in rows], n=4) for i in range(1, len(steps))]
+    return [statistics.median(column) * 1e3 for column in zip(*rows)], ratios
+
+
+def steps_table(options):
+    from benchmarks.works import MLPS, WORKS
+
+    limit = gemm_rate()
+    print(f"a large matrix product: {limit / 1e9:.0f} GFLOP/s\n")
+    print(
+        f"{'':3}{'work':37}{'ours ms':>9}{'torch':>9}{'limit':>9}   {'ours / torch':18}{'bar':>6}  ours / scikit-learn"
+    )
+    for letter, name, bar, flops, make in WORKS:
+        if options.only and letter not in options.only.split(","):
+            continue
+        steps = list(make())
+        if letter in "abc" and letter in MLPS:
+            sizes, batch = MLPS[letter]
+            rng = np.random.default_rng(0)
+            x, y = rng.standard_normal((batch, sizes[0]), dtype=np.float32), rng.integers(0, sizes[-1], batch)
+            steps.append(sklearn(sizes, name.split()[-1], x, y))
+        (mine, theirs, *_), ratios = compare(steps, options.rounds)
+        texts = [f"{q[1]:.2f} ({q[0]:.2f}-{q[2]:.2f})" for q in ratios]
+        least = f"{flops / limit * 1e3:9.3f}" if flops else f"{'':9}"
+        late = " " if ratios[0][1] <= bar else "*"
+        print(f"{letter:3}{name:37}{mine:9.3f}{theirs:9.3f}{least}   {texts[0]:18}{bar:6}{late} {''.join(texts[1:])}",
+              flush=True)  # fmt: skip
+
+
+# --- fresh processes
+
+OURS = """
+import numpy as np
+from data import load, split
+from layers import SoftmaxLoss
+from models import MLP
+from optim import Adam
+train, _, test = split(load("digits"), seed=0)
+X, y, TX, ty = train.X / np.float32(16), train.y, test.X / np.float32(16), test.y
+model, loss, rng = MLP(64, [128], 10, rng=0), SoftmaxLoss(), np.random.default_rng(0)
+optimizer = Adam(model.parameters(), learning_rate=3e-3)
+for epoch in range(60):
+    order = rng.permutation(len(X))
+    for at in range(0, len(X), 32):
+        rows = order[at : at + 32]
+        optimizer.zero_grad()
+        loss.forward(model.forward(X[rows]), y[rows])
+        model.add_grads(loss.backward())
+        optimizer.step()
+    if (model.predict(TX).argmax(axis=1) == ty).mean() >= 0.97:
+        break
+"""
+TORCH = """
+import numpy as np, torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+X, y = load_digits(return_X_y=True)
+X, TX, y, ty = train_test_split(np.float32(X / 16), y, test_size=0.4, stratify=y, random_state=0)
+X, TX, y, ty = map(torch.from_numpy, (X, TX, y, ty))
+torch.manual_seed(0)
+model = torch.nn.Sequential(torch.nn.Linear(64, 128), torch.nn.ReLU(), torch.nn.Linear(128, 10))
+loss, optimizer = torch.nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), 3e-3)
+for epoch in range(60):
+    order = torch.randperm(len(X))
+    for at in range(0, len(X), 32):
+        rows = order[at : at + 32]
+        optimizer.zero_grad()
+        loss(model(X[rows]), y[rows]).backward()
+        optimizer.step()
+    with torch.no_grad():
+        if (model(TX).argmax(dim=1) == ty).float().mean() >= 0.97:
+            break
+"""
+PEAK = """
+import resource, sys
+sys.path.insert(0, {root!r})
+import numpy as np
+from benchmarks import works
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+steps = [make for letter, _, _, _, make in works.WORKS if letter == {letter!r}][0]()
+step = steps[{which}]
+del steps
+for _ in range(3):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def fresh(code, threads):
+    """Seconds of a new process, and what it printed."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    environment = {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONPATH": str(ROOT)}
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    return time.perf_counter() - started, done.stdout
+
+
+def process_table(options):
+    pairs = {
+        "n: from start to 97 % on the digits": (OURS, TORCH, 0.25),
+        "o: import layers, models, optim": ("import layers, models, optim", "import torch", 0.2),
+    }
+    print(f"\n{'':40}{'ours s':>9}{'torch':>9}   {'ours / torch':18}{'bar':>6}")
+    for name, (mine, theirs, bar) in pairs.items():
+        rows = [(fresh(mine, options.threads)[0], fresh(theirs, options.threads)[0]) for _ in range(7)]
+        q = statistics.quantiles([a / b for a, b in rows], n=4)
+        a, b = (statistics.median(column) for column in zip(*rows))
+        text = f"{q[1]:.2f} ({q[0]:.2f}-{q[2]:.2f})"
+        print(f"{name:40}{a:9.2f}{b:9.2f}   {text:18}{bar:6}{' ' if q[1] <= bar else '*'}", flush=True)
+    print(f"\n{'p: peak memory above the imports':40}{'ours MB':>9}{'torch':>9}   {'ours / torch':18}{'bar':>6}")
+    for letter in "dfik":
+        codes = [PEAK.format(root=str(ROOT), letter=letter, which=which) for which in (0, 1)]
+        a, b = (int(fresh(code, options.threads)[1]) / 1024 for code in codes)
+        print(f"   {letter:37}{a:9.0f}{b:9.0f}   {a / b:<18.2f}{1.0:6}{' ' if a <= b else '*'}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=30, help="paired measurements of each work")
+    parser.add_argument("--only", metavar="LETTERS", help="these works, as in a,b,f")
+    parser.add_argument("--processes", action="store_true", help="n, o and p alone")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
 
@@ -182,38 +187,13 @@ def main():
 
     torch.set_num_threads(options.threads)
     print(
-        f"numpy {np.__version__}, torch {torch.__version__}, scikit-learn {sk.__version__}; {options.threads} threads\n"
+        f"numpy {np.__version__}, torch {torch.__version__}, scikit-learn {sk.__version__}; {options.threads} threads"
     )
-    print(f"{'work':31}{'ours ms':>8}{'torch':>9}{'sklearn':>9}{'GEMM':>9}  {'ours/torch':18}  ours/sklearn")
     with threadpool_limits(options.threads):
-        for name, (sizes, batch) in WORKS.items():
-            rng = np.random.default_rng(0)
-            x = rng.standard_normal((batch, sizes[0]), dtype=np.float32)
-            y = rng.integers(0, sizes[-1], batch)
-            limit = gemm_seconds(sizes, batch)
-            for opt in ("momentum", "adam"):
-                steps = [
-                    ours(MLP(sizes[0], sizes[1:-1], sizes[-1], rng=0), opt, x, y),
-                    pytorch(torch_mlp(sizes), opt, x, y),
-                    sklearn(sizes, opt, x, y),
-                ]
-                a, b, c, ratio, skratio = compare(steps, options.rounds)
-                work = f"{name} x {batch} {opt}"
-                print(f"{work:31}{a:8.3f}{b:9.3f}{c:9.3f}{limit * 1e3:9.3f}  {ratio:18}  {skratio}")
-        for make in (cnn, lstm, transformer):
-            a, b, ratio = compare(make(np.random.default_rng(0)), options.rounds)
-            print(f"{make.__name__:31}{a:8.2f}{b:9.2f}{'-':>9}{'-':>9}  {ratio}")
-
-
-def compare(steps, rounds):
-    """Median milliseconds of each step, and the paired ratios of the first to each other, as text."""
-    per_call = [1, 1, SKLEARN_STEPS]
-    repeats = [max(1, int(0.02 / timed(step, 3))) for step in steps]
-    rows = [[timed(step, n) / k for step, n, k in zip(steps, repeats, per_call)] for _ in range(rounds)]
-    ratios = [statistics.quantiles([row[0] / row[i] for row in rows], n=4) for i in range(1, len(steps))]
-    return *(statistics.median(column) * 1e3 for column in zip(*rows)), *(
-        f"{q[1]:.2f} ({q[0]:.2f}-{q[2]:.2f})" for q in ratios
-    )
+        if not options.processes:
+            steps_table(options)
+    if options.processes or not options.only:
+        process_table(options)
 
 
 if __name__ == "__main__":

@@ -191,12 +191,12 @@ class Recurrent(Layer):
                 columns = _columns(dz)
                 Wx.add_grad_matmul(_columns(inputs), columns.T)
                 b.add_grad(columns.sum(axis=1))
-                Wh.add_grad_matmul(
-                    _columns(self._previous(cache)), (_columns(dproduct) if dproduct is not dz else columns).T
-                )
+                columns = columns if dproduct is dz else _columns(dproduct)
+                Wh.add_grad_matmul(_columns(self._previous(cache)), columns.T)
                 if i or need_dx:
                     dxs.append(_in_order(np.matmul(Wx.value, dz), suffix))
-            dsteps = sum(dxs[1:], dxs[0]) if dxs else None  # both directions read the same steps: gradients add
+            if dxs:
+                dsteps = sum(dxs[1:], dxs[0])  # both directions read the same steps: gradients add
         dx = dsteps.transpose(2, 0, 1) if need_dx else None
         return dx, [self._state_out(part) for part in zip(*dinitial)]
 
