@@ -12,6 +12,8 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ._threads import over_batch
+
 _BLOCK = 1 << 19  # elements of the columns made at a time, 2 MB in float32: what a core's cache holds
 
 
@@ -22,10 +24,14 @@ def correlate(x, filters, out, stride, before, dilation, bias=0.0):
     """
     G, HH, WW, C, F = filters.shape
     matrix = filters.reshape(G, HH * WW * C, F)
-    for images, columns in _columns(x, (HH, WW), out.shape[1:3], stride, before, dilation):
-        block = out[images]
-        product = (columns @ matrix).reshape(G, *block.shape[:3], F)
-        np.add(product.transpose(1, 2, 3, 0, 4), bias, out=block)
+
+    def write(part):
+        for images, columns in _columns(x[part], (HH, WW), out.shape[1:3], stride, before, dilation):
+            block = out[part][images]
+            product = (columns @ matrix).reshape(G, *block.shape[:3], F)
+            np.add(product.transpose(1, 2, 3, 0, 4), bias, out=block)
+
+    over_batch(write, len(x), out[..., :1].size * HH * WW * C)
 
 
 def correlate_transposed(dout, filters, dx, stride, padding, dilation, bias=0.0):
@@ -62,11 +68,16 @@ def _phase(remainder, taps, stride, padding, dilation):
 def correlate_filters(x, dout, kernel_size, stride, padding, dilation):
     """The gradient (G, HH, WW, C/G, F/G) of the filters: each tap sums the pixels it has met times their `dout`."""
     (G, C), F = x.shape[3:], dout.shape[4]
-    dmatrix = np.zeros((G, math.prod(kernel_size) * C, F), x.dtype)
-    for images, columns in _columns(x, kernel_size, dout.shape[1:3], stride, padding, dilation):
-        rows = dout[images].reshape(-1, G, F).transpose(1, 0, 2)
-        dmatrix += columns.transpose(0, 2, 1) @ rows
-    return dmatrix.reshape(G, *kernel_size, C, F)
+    taps = math.prod(kernel_size)
+
+    def summed(part):
+        dmatrix = np.zeros((G, taps * C, F), x.dtype)
+        for images, columns in _columns(x[part], kernel_size, dout.shape[1:3], stride, padding, dilation):
+            rows = dout[part][images].reshape(-1, G, F).transpose(1, 0, 2)
+            dmatrix += columns.transpose(0, 2, 1) @ rows
+        return dmatrix
+
+    return sum(over_batch(summed, len(x), dout[..., :1].size * taps * C)).reshape(G, *kernel_size, C, F)
 
 
 def _columns(x, kernel_size, size, stride, before, dilation):
