@@ -99,17 +99,20 @@ def _main(options: argparse.Namespace) -> int:
     missing = [name for name in names or () if not any(name in answers for answers in found.values())]
     if missing and not options.gradescope:
         raise _Usage(f"no pair is named {', '.join(missing)}; found: {', '.join(found) or 'none'}")
+    points = {next((pair for pair in found if name in found[pair]), name): worth for name, worth in points.items()}
     records = [record for checked in everything for record in checked.checks]
+    grades = gradescope.results(records, points)
     if options.json:
         _write(options.json, _document(options, everything, records))
     if options.gradescope:
-        _write(options.gradescope, gradescope.results(records, points))
+        _write(options.gradescope, grades)
     if options.list:
         return 0
     if options.apply:
         _apply(records)
     if not quiet_stdout:
-        print(_closing(records, len(files)))
+        graded = any("=" in name for name in options.names)
+        print(_closing(records, len(files), grades if graded else None))
     return _status(records, everything, options.strict)
 
 
@@ -167,7 +170,9 @@ def _print(checked: Checked, options: argparse.Namespace, *, several: bool) -> N
         if not (options.quiet and passes(record)):
             lines.append(text)
     if several and lines:
-        lines = [f"{os.path.relpath(checked.file)}", *(f"  {line}" for text in lines for line in text.splitlines())]
+        right = f": {sum(map(passes, checked.checks))} of {len(checked.checks)} right" if checked.checks else ""
+        head = f"{os.path.relpath(checked.file)}{right}"
+        lines = [head, *(f"  {line}" for text in lines for line in text.splitlines())]
     if lines:
         print("\n".join(lines), flush=True)
 
@@ -185,7 +190,8 @@ def _apply(records: list[dict[str, Any]]) -> None:
         )
 
 
-def _closing(records: list[dict[str, Any]], files: int) -> str:
+def _closing(records: list[dict[str, Any]], files: int, grades: dict[str, Any] | None) -> str:
+    """The count of what is right, the points if there are any, and, where something is unfinished, what comes next."""
     right = sum(map(passes, records))
     counts: dict[str, int] = {}
     for record in records:
@@ -196,9 +202,14 @@ def _closing(records: list[dict[str, Any]], files: int) -> str:
     if not records:
         return f"no forward/backward pair and no loss found{where}; pairs are named NAME_forward and NAME_backward"
     rest = "".join(f", {count} {verdict}" for verdict, count in counts.items())
-    todo = next((record for record in records if record["verdict"] == "not_implemented"), None)
-    step = f"\nnext: {todo['name']} in {os.path.relpath(todo['file'])}" if todo else ""
-    return f"{right} of {len(records)} right{rest}{where}{step}"
+    closing = f"{right} of {len(records)} right{rest}{where}"
+    if grades:
+        closing += f"; {grades['score']:g} of {sum(test['max_score'] for test in grades['tests']):g} points"
+    if "not_implemented" in counts:
+        step = next(record for record in records if not passes(record))
+        line = f", line {step['line']}" if step["line"] else ""
+        closing += f"\nnext: {step['name']} in {os.path.relpath(step['file'])}{line}"
+    return closing
 
 
 def _status(records: list[dict[str, Any]], everything: list[Checked], strict: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -48,7 +49,10 @@ def plan(pair: Pair, seed: int = 0) -> Plan:
         if found and found[0].arguments(pair, seed) is not None:
             return Plan(found, known.difference)
     sizes = pair.sizes if isinstance(pair, Instance) else ()
-    return Plan(fitting(pair, [documented(pair, seed)], seed) or searched(pair, seed, sizes), None)
+    found = fitting(pair, [documented(pair, seed)], seed)
+    if found and type(pair) is Pair:
+        return Plan(found, exercise(pair, found[0], seed))
+    return Plan(found or searched(pair, seed, sizes), None)
 
 
 def family(pair: Pair) -> Family | None:
@@ -67,6 +71,21 @@ def family(pair: Pair) -> Family | None:
             return Family(functools.partial(settings.chain, parts), difference)
         words.pop()
     return None
+
+
+def exercise(pair: Pair, setting: Setting, seed: int = 0) -> Difference | None:
+    """The comparison of a forward with the exercise of its name and parameters, if it takes inputs of this kind."""
+    parameters = inspect.signature(pair.forward).parameters.values()
+    reference = EXERCISES.get((pair.name, *(p.name for p in parameters)))
+    if reference is None:
+        return None
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    try:
+        reference(defaults | setting.draw(np.random.default_rng(seed)))
+    except (TypeError, ValueError):  # of other shapes: something else that happens to bear the name
+        return None
+    compare = _equals(reference)
+    return lambda values, outs: compare(defaults | values, outs)
 
 
 @functools.cache
@@ -269,6 +288,24 @@ def _chain(parts: list[str]) -> Reference:
     return reference
 
 
+def _of_inputs(name: str) -> Reference:
+    """A layer without parameters, of all values in their order."""
+    return lambda values: [(getattr(ours(), name)().forward(*values.values()),)]
+
+
+def _power(values: Values) -> list[Outputs]:
+    return [(ours().Power().forward(values["x"], values["exponent"]),)]
+
+
+def _scale_and_shift(values: Values) -> list[Outputs]:
+    scaled = ours().Multiply().forward(values["gamma"], values["x"])
+    return [(ours().Add().forward(scaled, values["beta"]),)]
+
+
+def _outer_sum(values: Values) -> list[Outputs]:
+    return [(np.add.outer(values["x"], values["y"]),)]
+
+
 def _activations(*names: str) -> dict[str, Family]:
     return {name.lower(): Family(settings.elementwise, _equals(_activation(name))) for name in names}
 
@@ -303,4 +340,14 @@ FAMILIES: dict[str, Family] = {
     **_named("softmax_loss cross_entropy_loss", settings.loss, _loss("SoftmaxLoss")),
     **_named("svm_loss hinge_loss", settings.loss, _loss("SVMLoss")),
     **_named("mse_loss l2_loss squared_loss", settings.regression_loss),
+}
+# Not the course's, but of examples/assignments: by name and parameters, at the shapes that their docstrings say.
+EXERCISES: dict[tuple[str, ...], Reference] = {
+    ("add", "x", "y"): _of_inputs("Add"),
+    ("multiply", "x", "y"): _of_inputs("Multiply"),
+    ("maximum", "x", "y"): _of_inputs("Maximum"),
+    ("power", "x", "exponent"): _power,
+    ("scale_and_shift", "x", "gamma", "beta"): _scale_and_shift,
+    ("outer_sum", "x", "y"): _outer_sum,
+    ("attention", "q", "k", "v"): _of_inputs("ScaledDotProductAttention"),
 }

@@ -1,6 +1,7 @@
 """``python -m gradcheck``: whole files of other people's code, checked without configuration."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -176,6 +177,7 @@ def test_a_folder_is_checked_file_by_file(write, tmp_path, capsys):
     assert "one.py" in out
     assert "two.py" in out
     assert "three.py" not in out
+    assert "two.py: 0 of 3 right" in out
     assert "2 of 4 right" not in out
     assert "1 of 4 right" in out
 
@@ -231,6 +233,31 @@ def test_points_go_to_what_is_right(write, tmp_path):
     assert [tests[name]["score"] for name in ("affine", "relu", "conv")] == [3, 0, 0]
     assert [tests[name]["max_score"] for name in ("affine", "relu", "conv")] == [3, 2, 5]
     assert tests["conv"]["output"] == "not found"
+
+
+def test_points_may_stand_beside_the_name_of_either_function(write, tmp_path, capsys):
+    out = tmp_path / "results.json"
+    main([write(RIGHT), "affine_backward=3", "--gradescope", str(out)])
+    assert [(test["name"], test["score"]) for test in json.loads(out.read_text())["tests"]] == [("affine", 3)]
+    assert capsys.readouterr().out.splitlines()[-1] == "1 of 1 right; 3 of 3 points"
+
+
+def test_the_last_line_tells_the_points_where_they_were_given(write, capsys):
+    main([write(RIGHT), "affine=3"])
+    assert capsys.readouterr().out.splitlines()[-1] == "1 of 1 right; 3 of 3 points"
+    main([write(WRONG), "affine=3", "relu=0.5", "--no-repair"])
+    assert capsys.readouterr().out.splitlines()[-1].endswith("; 0 of 3.5 points")
+    main([write(RIGHT), "affine"])
+    assert capsys.readouterr().out.splitlines()[-1] == "1 of 1 right"
+
+
+def test_the_next_step_is_the_first_that_is_not_right(write, capsys):
+    unfinished = "\ndef relu_forward(x):\n    raise NotImplementedError\n\ndef relu_backward(dout, cache):\n    pass\n"
+    path = write(RIGHT + unfinished)
+    main([path])
+    assert re.fullmatch(r"next: relu in .*mine\.py, line 13", capsys.readouterr().out.splitlines()[-1])
+    main([write(WRONG), "--no-repair"])
+    assert re.fullmatch(r"next: affine in .*mine\.py, line 9", capsys.readouterr().out.splitlines()[-1])
 
 
 def test_own_inputs_take_the_place_of_drawn_ones(write, checked):
