@@ -21,14 +21,13 @@ def add_forward(x, y):
 
 
 def add_backward(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of add_forward.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
-    Returns
-    -------
+    Returns a tuple of:
     - dx, dy: gradients of x and y
     """
     raise NotImplementedError  # YOUR CODE, in place of this line
@@ -49,14 +48,13 @@ def multiply_forward(x, y):
 
 
 def multiply_backward(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of multiply_forward.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
-    Returns
-    -------
+    Returns a tuple of:
     - dx, dy: gradients of x and y
     """
     raise NotImplementedError  # YOUR CODE, in place of this line
@@ -77,14 +75,13 @@ def maximum_forward(x, y):
 
 
 def maximum_backward(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of maximum_forward.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
-    Returns
-    -------
+    Returns a tuple of:
     - dx, dy: gradients of x and y
     """
     raise NotImplementedError  # YOUR CODE, in place of this line
@@ -105,14 +102,12 @@ def power_forward(x, exponent=3):
 
 
 def power_backward(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of power_forward.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
-    Returns
-    -------
-    - dx: gradient of x
+    Returns dx: gradient of x
     """
     raise NotImplementedError  # YOUR CODE, in place of this line

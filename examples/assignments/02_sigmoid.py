@@ -6,28 +6,26 @@ Check with ``python -m gradcheck examples/assignments/02_sigmoid.py``; an unfini
 import numpy as np  # noqa: F401, for the solution
 
 
-def staged_sigmoid_forward(x):
-    """Compute out = 1 / (1 + exp(-x)). Name each stage, and each stage's gradient after it: da of a.
+def sigmoid_forward(x):
+    """Compute out = 1 / (1 + exp(-x)) in four stages: a = -x, b = exp(a), c = 1 + b, out = 1 / c.
 
     Inputs:
     - x: array of shape (N, D)
 
     Returns a tuple of:
     - out: array
-    - cache: the stages that backward needs
+    - cache: those of the stages that backward needs
     """
     raise NotImplementedError  # YOUR CODE, in place of this line
 
 
-def staged_sigmoid_backward(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+def sigmoid_backward(dout, cache):
+    """Gradients of the loss with respect to the input of sigmoid_forward, a stage at a time: dc, db, da, dx.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
-    Returns
-    -------
-    - dx: gradient of x
+    Returns dx: gradient of x
     """
     raise NotImplementedError  # YOUR CODE, in place of this line

@@ -22,14 +22,13 @@ def scale_and_shift_forward(x, gamma, beta):
 
 
 def scale_and_shift_backward(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of scale_and_shift_forward.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
-    Returns
-    -------
+    Returns a tuple of:
     - dx, dgamma, dbeta: gradients, each of the shape of what it is of
     """
     raise NotImplementedError  # YOUR CODE, in place of this line
@@ -50,14 +49,13 @@ def outer_sum_forward(x, y):
 
 
 def outer_sum_backward(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of outer_sum_forward.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
-    Returns
-    -------
+    Returns a tuple of:
     - dx, dy: gradients of x and y
     """
     raise NotImplementedError  # YOUR CODE, in place of this line

@@ -22,11 +22,11 @@ def affine_forward(x, w, b):
 
 
 def affine_backward(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of affine_forward.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
     Returns a tuple of:
     - dx: of the shape of x
@@ -50,15 +50,13 @@ def relu_forward(x):
 
 
 def relu_backward(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of relu_forward.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
-    Returns
-    -------
-    - dx: gradient of x
+    Returns dx: gradient of x
     """
     raise NotImplementedError  # YOUR CODE, in place of this line
 

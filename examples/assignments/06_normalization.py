@@ -9,6 +9,9 @@ import numpy as np  # noqa: F401, for the solution
 def batchnorm_forward(x, gamma, beta, bn_param):
     """Normalize each column by its mean and its biased variance, scale by gamma, shift by beta.
 
+    In training the running mean and variance, kept in bn_param, follow those of the batch: running = momentum * running
+    + (1 - momentum) * batch. In test mode they take the batch's place. The checker looks at training only.
+
     Inputs:
     - x: input of shape (N, D)
     - gamma: scale of shape (D,)
@@ -23,11 +26,11 @@ def batchnorm_forward(x, gamma, beta, bn_param):
 
 
 def batchnorm_backward(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of batchnorm_forward.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
     Returns a tuple of:
     - dx: of shape (N, D)
@@ -61,11 +64,11 @@ def layernorm_forward(x, gamma, beta, ln_param):
 
 
 def layernorm_backward(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of layernorm_forward.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
     Returns a tuple of:
     - dx: of shape (N, D)
@@ -89,14 +92,12 @@ def dropout_forward(x, dropout_param):
 
 
 def dropout_backward(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of dropout_forward.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
-    Returns
-    -------
-    - dx: gradient of x
+    Returns dx: gradient of x
     """
     raise NotImplementedError  # YOUR CODE, in place of this line

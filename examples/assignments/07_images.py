@@ -23,14 +23,13 @@ def conv_forward_naive(x, w, b, conv_param):
 
 
 def conv_backward_naive(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of conv_forward_naive.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
-    Returns
-    -------
+    Returns a tuple of:
     - dx, dw, db: of the shapes of x, w and b
     """
     raise NotImplementedError  # YOUR CODE, in place of this line
@@ -44,28 +43,26 @@ def max_pool_forward_naive(x, pool_param):
     - pool_param: dict with pool_height, pool_width, stride
 
     Returns a tuple of:
-    - out: array
+    - out: array of shape (N, C, H', W'), H' = 1 + (H - pool_height) // stride
     - cache: (x, pool_param)
     """
     raise NotImplementedError  # YOUR CODE, in place of this line
 
 
 def max_pool_backward_naive(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of max_pool_forward_naive.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
-    Returns
-    -------
-    - dx: of the shape of x
+    Returns dx: of the shape of x
     """
     raise NotImplementedError  # YOUR CODE, in place of this line
 
 
 def spatial_batchnorm_forward(x, gamma, beta, bn_param):
-    """Batch norm with one mean and variance for each channel, over N, H and W. batchnorm is near.
+    """Batch norm with one mean and variance for each channel, over N, H and W: batchnorm, after a reshape.
 
     Inputs:
     - x: images of shape (N, C, H, W)
@@ -81,14 +78,13 @@ def spatial_batchnorm_forward(x, gamma, beta, bn_param):
 
 
 def spatial_batchnorm_backward(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of spatial_batchnorm_forward.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
-    Returns
-    -------
+    Returns a tuple of:
     - dx, dgamma, dbeta: of the shapes of x, gamma and beta
     """
     raise NotImplementedError  # YOUR CODE, in place of this line
@@ -112,14 +108,13 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
 
 
 def spatial_groupnorm_backward(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of spatial_groupnorm_forward.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
-    Returns
-    -------
+    Returns a tuple of:
     - dx, dgamma, dbeta: of the shapes of x, gamma and beta
     """
     raise NotImplementedError  # YOUR CODE, in place of this line

@@ -21,15 +21,13 @@ def word_embedding_forward(x, W):
 
 
 def word_embedding_backward(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of word_embedding_forward.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
-    Returns
-    -------
-    - dW: of shape (V, D); a word that occurs twice adds twice
+    Returns dW: of shape (V, D); a word that occurs twice adds twice
     """
     raise NotImplementedError  # YOUR CODE, in place of this line
 
@@ -52,14 +50,13 @@ def rnn_step_forward(x, prev_h, Wx, Wh, b):
 
 
 def rnn_step_backward(dnext_h, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of rnn_step_forward.
 
     Inputs:
-    - dnext_h: gradient of each output, of its shape
-    - cache: what forward left
+    - dnext_h: gradient of next_h, of shape (N, H)
+    - cache: what forward returned as cache
 
-    Returns
-    -------
+    Returns a tuple of:
     - dx, dprev_h, dWx, dWh, db
     """
     raise NotImplementedError  # YOUR CODE, in place of this line
@@ -83,14 +80,13 @@ def rnn_forward(x, h0, Wx, Wh, b):
 
 
 def rnn_backward(dh, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of rnn_forward.
 
     Inputs:
-    - dh: gradient of each output, of its shape
-    - cache: what forward left
+    - dh: gradients of h, of all steps, of shape (N, T, H)
+    - cache: what forward returned as cache
 
-    Returns
-    -------
+    Returns a tuple of:
     - dx, dh0, dWx, dWh, db
     """
     raise NotImplementedError  # YOUR CODE, in place of this line
@@ -115,14 +111,13 @@ def lstm_step_forward(x, prev_h, prev_c, Wx, Wh, b):
 
 
 def lstm_step_backward(dnext_h, dnext_c, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of lstm_step_forward.
 
     Inputs:
-    - dnext_h, dnext_c: gradient of each output, of its shape
-    - cache: what forward left
+    - dnext_h, dnext_c: gradients of next_h and next_c, each of shape (N, H)
+    - cache: what forward returned as cache
 
-    Returns
-    -------
+    Returns a tuple of:
     - dx, dprev_h, dprev_c, dWx, dWh, db
     """
     raise NotImplementedError  # YOUR CODE, in place of this line
@@ -146,14 +141,13 @@ def lstm_forward(x, h0, Wx, Wh, b):
 
 
 def lstm_backward(dh, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of lstm_forward.
 
     Inputs:
-    - dh: gradient of each output, of its shape
-    - cache: what forward left
+    - dh: gradients of h, of all steps, of shape (N, T, H)
+    - cache: what forward returned as cache
 
-    Returns
-    -------
+    Returns a tuple of:
     - dx, dh0, dWx, dWh, db
     """
     raise NotImplementedError  # YOUR CODE, in place of this line

@@ -22,14 +22,13 @@ def attention_forward(q, k, v):
 
 
 def attention_backward(dout, cache):
-    """Gradients of the loss with respect to what forward took.
+    """Gradients of the loss with respect to the inputs of attention_forward.
 
     Inputs:
-    - dout: gradient of each output, of its shape
-    - cache: what forward left
+    - dout: gradient of out, of its shape
+    - cache: what forward returned as cache
 
-    Returns
-    -------
+    Returns a tuple of:
     - dq, dk, dv: of the shapes of q, k and v
     """
     raise NotImplementedError  # YOUR CODE, in place of this line
