@@ -192,8 +192,9 @@ def class_visualization(
 
     Notes
     -----
-    CS231n's ``class_visualization_update_step`` and the loop around it, which clips to the pixels' range. Its values
-    are for photographs: a jitter of 16 pixels of 224 is half a pixel of the digits' 8.
+    CS231n's ``class_visualization_update_step`` and the loop around it, which clips to the pixels' range. Its step is
+    the rate times the gradient, whatever its length, and its values are for photographs: a jitter of 16 pixels of 224
+    is half a pixel of the digits' 8.
 
     References
     ----------
