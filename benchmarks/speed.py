@@ -1,8 +1,8 @@
 """A whole training step (forward, backward, update): ours against PyTorch eager and scikit-learn's MLP.
 
 Every work is done by each library in turn, A B C A B C ..., in one process, so that a drift of the machine's speed hits
-all alike. The table gives the median of the paired ratios with their quartiles (below 1: ours is faster), the bar, and as
-the limit what the step's multiplications and additions would take at the rate of a large matrix product, measured in
+all alike. The table gives the median of the paired ratios with their quartiles (below 1: ours is faster), the bar, and
+as the limit what the step's multiplications and additions would take at the rate of a large matrix product, measured in
 the same run. Then fresh processes: imports, the way to 97 % on the digits, and peak memory.
 
     pip install '.[bench]'
@@ -131,17 +131,19 @@ for epoch in range(60):
             break
 """
 PEAK = """
-import resource, sys
+import sys
 sys.path.insert(0, {root!r})
-import numpy as np
 from benchmarks import works
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def memory(name):
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
 steps = [make for letter, _, _, _, make in works.WORKS if letter == {letter!r}][0]()
 step = steps[{which}]
 del steps
+open("/proc/self/clear_refs", "w").write("5")  # forget the peak so far
+before = memory("VmRSS")
 for _ in range(3):
     step()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(memory("VmHWM") - before)
 """
 
 

@@ -19,7 +19,7 @@ from layers import (
     SoftmaxLoss,
     TemporalSoftmaxLoss,  # fmt: skip
 )
-from models import MLP, ResNet, Sequential, TransformerLM, predict
+from models import MLP, ResNet, Sequential, TransformerLM
 from optim import SGD, Adam
 
 TINY = np.float32(1e-6)  # scale of a dout that stays the same: many steps in its direction leave the weights finite
@@ -90,6 +90,7 @@ def pytorch_from(module, x, dout):
 
 def inference(model, twin, x):
     """Scores alone, in evaluation mode, no gradients."""
+    model.eval()
     twin.eval()
     rows = torch.from_numpy(x)
 
@@ -97,7 +98,7 @@ def inference(model, twin, x):
         with torch.no_grad():
             return twin(rows)
 
-    return (lambda: predict(model, x)), scores
+    return (lambda: model.forward(x)), scores
 
 
 # --- dense

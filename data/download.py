@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.client
 import os
-import urllib.request
 from pathlib import Path
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -77,6 +74,9 @@ def download_file(url: str, path: str | Path, checksum: str, *, timeout: float =
     OSError
         If the network does not give the file; the message says where to put it by hand.
     """
+    import http.client  # here: few programs fetch anything
+    import urllib.request
+
     algorithm, _, expected = checksum.partition(":")
     if algorithm not in ("sha256", "md5") or not expected:
         raise ValueError(f'checksum must be "sha256:..." or "md5:..."; got {checksum!r}')
@@ -116,6 +116,8 @@ def explain_missing(name: str, data_dir: str | Path, what: str) -> FileNotFoundE
 
 
 def _checksum(path: Path, algorithm: str) -> str:
+    import hashlib
+
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 from pathlib import Path
+
+import numpy as np
 
 from . import mnist, toys
 from .cifar import read_cifar10
@@ -114,7 +117,20 @@ def _by_name(name: str, data_dir: str | Path, seed: int) -> Dataset:
     return _bundled(name)
 
 
+def _digits() -> Dataset | None:
+    """The digits out of scikit-learn's file, without scikit-learn, whose import takes most of a second."""
+    spec = importlib.util.find_spec("sklearn")
+    file = Path(spec.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if spec else Path()
+    if not file.is_file():
+        return None
+    table = np.loadtxt(file, delimiter=",", dtype=np.float32)
+    return Dataset(table[:, :-1], table[:, -1].astype(np.int64), tuple("0123456789"), "digits", (1, 8, 8))
+
+
 def _bundled(name: str) -> Dataset:
+    digits = _digits() if name == "digits" else None
+    if digits is not None:
+        return digits
     from sklearn import datasets  # here, because importing scikit-learn takes most of a second
 
     bunch = getattr(datasets, f"load_{name}")()

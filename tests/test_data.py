@@ -1,3 +1,4 @@
+import pathlib
 import subprocess
 import sys
 
@@ -422,3 +423,19 @@ def test_batches_take_strided_arrays_of_any_rank():
 def test_batches_that_cannot_be_are_refused_at_once(y, batch_size, error, message):
     with pytest.raises(error, match=message):
         batches(ROWS, y, batch_size)
+
+
+def test_the_digits_read_from_their_file_are_scikit_learn_s():
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(return_X_y=True)
+    digits = load("digits")
+    assert np.array_equal(digits.X, X.astype(np.float32))
+    assert np.array_equal(digits.y, y)
+    assert (digits.classes, digits.image_shape) == (tuple("0123456789"), (1, 8, 8))
+    assert digits.y.dtype == np.int64
+
+
+def test_the_digits_load_without_scikit_learn():
+    code = "import sys; from data import load; load('digits'); assert 'sklearn' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=pathlib.Path(__file__).parent.parent)
