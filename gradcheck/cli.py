@@ -196,13 +196,13 @@ def _closing(records: list[dict[str, Any]], files: int, grades: dict[str, Any] |
     counts: dict[str, int] = {}
     for record in records:
         if not passes(record):
-            verdict = record["verdict"] if record["verdict"] != "pass" else "another forward than the reference's"
+            verdict = record["verdict"] if record["verdict"] != "pass" else "with another forward than the reference's"
             counts[verdict] = counts.get(verdict, 0) + 1
     where = f" in {files} files" if files > 1 else ""
     if not records:
         return f"no forward/backward pair and no loss found{where}; pairs are named NAME_forward and NAME_backward"
     rest = "".join(f", {count} {verdict}" for verdict, count in counts.items())
-    closing = f"{right} of {len(records)} right{rest}{where}"
+    closing = f"{right} of {len(records)} right{where}{rest}"
     if grades:
         closing += f"; {grades['score']:g} of {sum(test['max_score'] for test in grades['tests']):g} points"
     if "not_implemented" in counts:

@@ -76,6 +76,8 @@ def test_a_stub_is_found_whole_and_unfinished_and_needs_numpy_only(stub):
     assert set(functions(text)) == {name for pair, _ in reports.values() for name in pair.names if name}
     assert {report.verdict for _, report in reports.values()} == {"not_implemented"}
     assert re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE) == ["numpy"]
+    assert stub.stem.isidentifier()  # to be imported, as the checker's test to paste does
+    assert f"gradcheck examples/assignments/{stub.name}``" in text
 
 
 @pytest.mark.parametrize("stub", STUBS, ids=lambda path: path.stem)
@@ -206,7 +208,7 @@ def test_the_teacher_s_five_lines_are_the_same_in_both_places_and_grade(tmp_path
     monkeypatch.chdir(tmp_path)  # Gradescope runs it in the folder of these two
     (tmp_path / "submission").mkdir()
     (tmp_path / "results").mkdir()
-    written(tmp_path / "submission", solved((FOLDER / "04_dense.py").read_text()), "assignment.py")
+    written(tmp_path / "submission", solved((FOLDER / "ex4_dense.py").read_text()), "assignment.py")
     main(shlex.split(command))
     results = json.loads((tmp_path / "results" / "results.json").read_text())
     assert {test["name"]: test["score"] for test in results["tests"]} == {"affine": 3, "relu": 1, "softmax_loss": 4}

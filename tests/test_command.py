@@ -179,7 +179,7 @@ def test_a_folder_is_checked_file_by_file(write, tmp_path, capsys):
     assert "three.py" not in out
     assert "two.py: 0 of 3 right" in out
     assert "2 of 4 right" not in out
-    assert "1 of 4 right" in out
+    assert "1 of 4 right in 2 files, 1 fail, 1 with another forward than the reference's, 1 not_implemented" in out
 
 
 def test_what_does_not_parse_is_named_and_the_rest_checked(checked):

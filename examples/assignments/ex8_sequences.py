@@ -1,6 +1,6 @@
 """Sequences: a step, then the loop over time, where gradients add.
 
-Check with ``python -m gradcheck examples/assignments/08_sequences.py``; an unfinished function may wait.
+Check with ``python -m gradcheck examples/assignments/ex8_sequences.py``; an unfinished function may wait.
 """
 
 import numpy as np  # noqa: F401, for the solution

@@ -1,6 +1,6 @@
 """Attention: every query looks at every key, and takes of their values what fits.
 
-Check with ``python -m gradcheck examples/assignments/09_attention.py``; an unfinished function may wait.
+Check with ``python -m gradcheck examples/assignments/ex9_attention.py``; an unfinished function may wait.
 """
 
 import numpy as np  # noqa: F401, for the solution

@@ -1,6 +1,6 @@
 """Broadcasting: what forward copies, backward sums.
 
-Check with ``python -m gradcheck examples/assignments/03_broadcasting.py``; an unfinished function may wait.
+Check with ``python -m gradcheck examples/assignments/ex3_broadcasting.py``; an unfinished function may wait.
 """
 
 import numpy as np  # noqa: F401, for the solution

@@ -1,6 +1,6 @@
 """Gates: the atoms of every net. Each knows its own local derivative, and nothing of the others.
 
-Check with ``python -m gradcheck examples/assignments/01_gates.py``; an unfinished function may wait.
+Check with ``python -m gradcheck examples/assignments/ex1_gates.py``; an unfinished function may wait.
 """
 
 import numpy as np  # noqa: F401, for the solution

@@ -1,6 +1,6 @@
 """Linear classifiers, loss and gradient in one function: with loops, then without.
 
-Check with ``python -m gradcheck examples/assignments/05_linear.py``; an unfinished function may wait.
+Check with ``python -m gradcheck examples/assignments/ex5_linear.py``; an unfinished function may wait.
 """
 
 import numpy as np  # noqa: F401, for the solution

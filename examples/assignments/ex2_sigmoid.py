@@ -1,6 +1,6 @@
 """A sigmoid in stages: 1 / (1 + exp(-x)) is four gates in a row, and backward walks through them from the end.
 
-Check with ``python -m gradcheck examples/assignments/02_sigmoid.py``; an unfinished function may wait.
+Check with ``python -m gradcheck examples/assignments/ex2_sigmoid.py``; an unfinished function may wait.
 """
 
 import numpy as np  # noqa: F401, for the solution

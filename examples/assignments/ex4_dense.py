@@ -1,6 +1,6 @@
 """The dense net: affine, ReLU, and two losses.
 
-Check with ``python -m gradcheck examples/assignments/04_dense.py``; an unfinished function may wait.
+Check with ``python -m gradcheck examples/assignments/ex4_dense.py``; an unfinished function may wait.
 """
 
 import numpy as np  # noqa: F401, for the solution

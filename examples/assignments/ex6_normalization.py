@@ -1,6 +1,6 @@
 """Normalization and dropout.
 
-Check with ``python -m gradcheck examples/assignments/06_normalization.py``; an unfinished function may wait.
+Check with ``python -m gradcheck examples/assignments/ex6_normalization.py``; an unfinished function may wait.
 """
 
 import numpy as np  # noqa: F401, for the solution

@@ -1,6 +1,6 @@
 """Images: convolution, pooling, and norms over them.
 
-Check with ``python -m gradcheck examples/assignments/07_images.py``; an unfinished function may wait.
+Check with ``python -m gradcheck examples/assignments/ex7_images.py``; an unfinished function may wait.
 """
 
 import numpy as np  # noqa: F401, for the solution
