@@ -186,9 +186,14 @@ class _Examination:
             raise _Stopped(describe("backward", error, subject.functions)) from error
         self.run_of_gradients = run
         self.report.findings += contract.check_mutation(subject, run, self.douts, passed, self.write)
+        ways: dict[str, list[str]] = {}
+        for name, how in contract.sharing(subject, self.raw, passed, self.cache):
+            ways.setdefault(how, []).append(name)
         shared = [
-            f"the gradient of {name} {how}" for name, how in contract.sharing(subject, self.raw, passed, self.cache)
-        ]
+            f"the gradient of {names[0]} {how}" if len(names) == 1
+            else f"the gradients of {', '.join(names)} {how.replace('shares', 'share', 1)}"
+            for how, names in ways.items()
+        ]  # fmt: skip
         self.report.notes += [note for note in shared if note not in self.report.notes]
         return None
 

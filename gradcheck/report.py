@@ -240,16 +240,19 @@ class Report:
         longer than `width` are folded.
         """
         good = [part for part in self.arguments if part.verdict in ("pass", "vacuous")]
-        head = f"{self.name}: {_painted(self.verdict, colour)}"
+        head = f"{self.name}: {_painted(self, colour)}"
+        different = [note for note in self.notes if note.startswith(DIFFERS)]
+        others = [note for note in self.notes if note not in different]
+        if self.forward_matches_reference is False and not different:
+            different = [DIFFERS]
         if self.verdict == "pass":
-            named = any(note.startswith(DIFFERS) for note in self.notes)
-            different = [DIFFERS] if self.forward_matches_reference is False and not named else []
-            return "\n".join(_folded(["; ".join([head, *different, _summary(good), *self.notes[:3]])], width))
+            head = f"{head}, but {different[0]}; gradients right:" if different else f"{head};"
+            return "\n".join(_folded(["; ".join([f"{head} {_summary(good)}", *others[:3]])], width))
         if tell == "verdict":
             return head
         if self.verdict == "not_implemented":
             return "\n".join(_folded([f"{head}; {self.message}"], width))
-        lines = [f"  {text}" for text in (self.why.lines(tell) if self.why else [])]
+        lines = [f"  {text}" for text in (*different[:1], *(self.why.lines(tell) if self.why else []))]
         told = "\n".join(lines)
         lines += [f"  {finding.text}" for finding in self.findings if finding.text not in told]
         bad = [part for part in self.arguments if part not in good]
@@ -257,7 +260,7 @@ class Report:
         if not lines and not good:
             lines.append("  nothing to check: no floating-point input and no parameter")
         tail = [f"  no fault in {_summary(good)}"] if good else []
-        tail += [f"  note: {note}" for note in self.notes[:3]]
+        tail += [f"  note: {note}" for note in others[:3]]
         tail += [f"  {text}" for text in self._where()]
         lines, tail = _folded(lines, width), _folded(tail, width)
         room = MAX_LINES - 1 - len(tail)
@@ -342,9 +345,11 @@ def _listed(texts: list[str]) -> str:
     return " | ".join(texts[:3]) + (f" | {len(texts) - 3} more" if len(texts) > 3 else "")
 
 
-def _painted(verdict: str, colour: bool) -> str:
-    codes = {"pass": 32, "inconclusive": 33, "vacuous": 33, "not_implemented": 33}  # green, yellow; all others red
-    return f"\033[{codes.get(verdict, 31)}m{verdict}\033[0m" if colour else verdict
+def _painted(report: Report, colour: bool) -> str:
+    """The verdict in green, in yellow where nothing is decided or only forward is another, else in red."""
+    yellow = report.verdict in ("pass", "inconclusive", "vacuous", "not_implemented")
+    code = 32 if report.passed else 33 if yellow else 31
+    return f"\033[{code}m{report.verdict}\033[0m" if colour else report.verdict
 
 
 def _finite(value: float | None) -> float | None:

@@ -15,8 +15,8 @@ def over_batch(function, N, size):
     where BLAS has one thread (`train.py --threads 1`, OMP_NUM_THREADS=1), all is one part.
     """
     blas = _blas() if size >= LEAST and N > 1 else None
-    threads = blas.num_threads if blas else 1
-    if threads < 2:
+    threads = 1 if blas is None else blas.num_threads
+    if blas is None or threads < 2:
         return [function(slice(0, N))]
     parts = min(threads, N)
     slices = [slice(N * i // parts, N * (i + 1) // parts) for i in range(parts)]
