@@ -17,8 +17,8 @@ from ._threads import over_batch
 _BLOCK = 1 << 19  # elements of the columns made at a time, 2 MB in float32: what a core's cache holds
 
 
-def correlate(x, filters, out, stride, before, dilation, bias=0.0):
-    """Write into `out` (N, OH, OW, G, F/G) the products of all windows of `x` with `filters`, plus `bias`.
+def correlate(x, filters, out, stride, before, dilation, bias=None):
+    """Write into `out` (N, OH, OW, G, F/G) the products of all windows of `x` with `filters`, plus `bias` if not None.
 
     The first window starts `before` pixels above and left of the image; pixels outside of the image are 0.
     """
@@ -28,14 +28,20 @@ def correlate(x, filters, out, stride, before, dilation, bias=0.0):
     def write(part):
         for images, columns in _columns(x[part], (HH, WW), out.shape[1:3], stride, before, dilation):
             block = out[part][images]
+            if G == 1 and block.flags.c_contiguous:
+                rows = block.reshape(-1, F)
+                np.matmul(columns[0], matrix[0], out=rows)
+                if bias is not None:
+                    rows += bias.reshape(F)
+                continue
             product = (columns @ matrix).reshape(G, *block.shape[:3], F)
-            np.add(product.transpose(1, 2, 3, 0, 4), bias, out=block)
+            np.add(product.transpose(1, 2, 3, 0, 4), 0 if bias is None else bias, out=block)
 
     over_batch(write, len(x), out[..., :1].size * HH * WW * C)
 
 
-def correlate_transposed(dout, filters, dx, stride, padding, dilation, bias=0.0):
-    """Write into `dx` (N, H, W, G, C/G) what its pixels get back from `dout` (N, OH, OW, G, F/G), plus `bias`.
+def correlate_transposed(dout, filters, dx, stride, padding, dilation, bias=None):
+    """Write into `dx` (N, H, W, G, C/G) what its pixels get back from `dout` (N, OH, OW, G, F/G), plus `bias` if not None.
 
     Rows of the image with one remainder modulo the stride have met the same taps of the filter, at outputs that go up
     by one from each such row to the next. So each of these phases of `dx` is itself a correlation with stride 1, of
@@ -48,7 +54,7 @@ def correlate_transposed(dout, filters, dx, stride, padding, dilation, bias=0.0)
             columns, left, column_step = _phase(j, back.shape[2], stride[1], padding[1], dilation[1])
             phase = dx[:, i :: stride[0], j :: stride[1]]
             if not (rows and columns):  # these pixels lie between the windows
-                phase[...] = bias
+                phase[...] = 0 if bias is None else bias
             elif phase.size:
                 met = back[:, rows][:, :, columns]
                 correlate(dout, met, phase, (1, 1), (top, left), (row_step, column_step), bias)

@@ -46,7 +46,7 @@ class _Convolution(Layer):
         return np.ascontiguousarray(grouped.transpose(0, 3, 4, 2, 1))
 
     def _bias(self):
-        return 0.0 if self.b is None else self.b.value.reshape(self.groups, -1)
+        return None if self.b is None else self.b.value.reshape(self.groups, -1)
 
     def _grouped(self, images):
         """(N, C, H, W) -> (N, H, W, G, C/G)."""

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ._checks import check_positive, check_range
-from ._images import channels_first, channels_last
+from ._images import channels_first, channels_last, column_sums
 from .base import Layer, Parameter
 
 
@@ -78,11 +78,11 @@ class BatchNorm(Layer):
             raise ValueError(_wrong_shape(f"(N, {len(gamma)}) or (N, {len(gamma)}, H, W)", x))
         rows = _as_rows(x)
         if self.training:
-            x_hat, mean, var = _centre(rows, axis=0)
-            self._update_running(mean[0], var[0], len(rows))
+            x_hat, mean, var = _centre_columns(rows)
+            self._update_running(mean, var, len(rows))
         else:
             x_hat, var = rows - self.running_mean, self.running_var
-        inv_std = 1 / np.sqrt(var + self.eps)  # (1, D), or (D,) in evaluation
+        inv_std = 1 / np.sqrt(var + self.eps)  # (D,)
         x_hat *= inv_std
         self.cache = x_hat, inv_std, self.training
         out = x_hat * gamma
@@ -92,8 +92,8 @@ class BatchNorm(Layer):
     def backward(self, dout):
         x_hat, inv_std, training = self.cache
         shape, dout = dout.shape, _as_rows(dout)
-        dgamma = np.einsum("nd,nd->d", dout, x_hat)  # gamma and beta were broadcast over the rows
-        dbeta = dout.sum(axis=0)
+        dgamma = column_sums(dout * x_hat)  # gamma and beta were broadcast over the rows
+        dbeta = column_sums(dout)
         self.gamma.add_grad(dgamma)
         self.beta.add_grad(dbeta)
         factor = self.gamma.value * inv_std
@@ -195,6 +195,16 @@ def _from_rows(rows, shape):
         return rows
     N, C, H, W = shape
     return channels_first(rows.reshape(N, H, W, C))
+
+
+def _centre_columns(rows):
+    """As `_centre`, for the columns of (R, D): (x - mean, mean, biased variance)."""
+    n = max(1, len(rows))
+    mean = column_sums(rows) / n
+    centred = rows - mean
+    error = column_sums(centred) / n
+    centred -= error
+    return centred, mean + error, column_sums(centred * centred) / n
 
 
 def _centre(x, axis):
