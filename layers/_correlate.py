@@ -18,7 +18,7 @@ _BLOCK = 1 << 19  # elements of the columns made at a time, 2 MB in float32: wha
 
 
 def correlate(x, filters, out, stride, before, dilation, bias=None):
-    """Write into `out` (N, OH, OW, G, F/G) the products of all windows of `x` with `filters`, plus `bias` if not None.
+    """Write into `out` (N, OH, OW, G, F/G) the products of all windows of `x` with `filters`, plus any `bias`.
 
     The first window starts `before` pixels above and left of the image; pixels outside of the image are 0.
     """
@@ -41,7 +41,7 @@ def correlate(x, filters, out, stride, before, dilation, bias=None):
 
 
 def correlate_transposed(dout, filters, dx, stride, padding, dilation, bias=None):
-    """Write into `dx` (N, H, W, G, C/G) what its pixels get back from `dout` (N, OH, OW, G, F/G), plus `bias` if not None.
+    """Write into `dx` (N, H, W, G, C/G) what its pixels get back from `dout` (N, OH, OW, G, F/G), plus any `bias`.
 
     Rows of the image with one remainder modulo the stride have met the same taps of the filter, at outputs that go up
     by one from each such row to the next. So each of these phases of `dx` is itself a correlation with stride 1, of
