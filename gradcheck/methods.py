@@ -23,17 +23,22 @@ def line_in(layer: Any, inputs: Sequence[str], wrong: Sequence[str]) -> int | No
     wrong : sequence of str
         Those of them, and of the parameters, whose gradient is wrong.
     """
-    method: Any = inspect.unwrap(type(layer).backward)
+    definitions = [found for found in (_definition(layer, "backward"), _definition(layer, "add_grads")) if found]
+    for definition in definitions:
+        made = _parameters(definition)
+        if definition.name == "backward":
+            made |= _returned(definition, inputs)
+        accused = [made[name] for name in wrong if name in made]
+        if accused:
+            shared = suspects(definition, accused, [made[name] for name in made if name not in wrong])
+            return shared[-1].lineno if shared else accused[0].lineno
+    return None
+
+
+def _definition(layer: Any, name: str) -> ast.FunctionDef | None:
+    method: Any = inspect.unwrap(getattr(type(layer), name, None) or type(layer).backward)
     code = getattr(method, "__code__", None)
-    definition = definition_of(code.co_filename, method.__name__, code.co_firstlineno) if code else None
-    if definition is None:
-        return None
-    made = _returned(definition, inputs) | _parameters(definition)
-    accused = [made[name] for name in wrong if name in made]
-    if not accused:
-        return None
-    shared = suspects(definition, accused, [made[name] for name in made if name not in wrong])
-    return shared[-1].lineno if shared else accused[0].lineno
+    return definition_of(code.co_filename, method.__name__, code.co_firstlineno) if code else None
 
 
 def _returned(definition: ast.FunctionDef, inputs: Sequence[str]) -> dict[str, ast.expr]:
