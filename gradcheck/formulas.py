@@ -187,12 +187,14 @@ def conditions(place: Place) -> Iterator[Change]:
 
 
 def _comparisons(place: Place, kinds: tuple[type[ast.cmpop], ...]) -> Iterator[Change]:
+    branches = [s.test for s in place.statements if isinstance(s, (ast.If, ast.While))]  # of one number: no mask
     for node in place.nodes:
         if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], kinds):
             old = WRITTEN[type(node.ops[0])]
             start = place.text.text.index(old, place.text.end(node.left))
+            cause = None if node in branches else "wrong-mask"
             for new in COMPARISONS[type(node.ops[0])]:
-                yield Change("compare", "wrong-mask", ((start, start + len(old), new),))
+                yield Change("compare", cause, ((start, start + len(old), new),))
 
 
 def constants(place: Place) -> Iterator[Change]:
