@@ -92,7 +92,7 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
     except Exception:  # code that raises now and then
         found = None
     cause = found.cause if found is not None else "unknown"
-    if cause == "unknown":
+    if cause in ("unknown", "raises"):  # near inputs may be out of a layer's domain: the given ones are not
         cause = report.cause or ("wrong-term" if line else "unknown")
     code = getattr(inspect.unwrap(type(layer).backward), "__code__", None)
     statement = statement_at(code.co_filename, line) if code and line else ""
@@ -183,7 +183,8 @@ def _together(
     guilty: Case | None,
 ) -> Why:
     cause, evidence, suggestion = report.cause or "unknown", "", ""
-    if diagnosis is not None and diagnosis.cause != "unknown" and report.verdict != "contract":
+    unsaid = {"unknown"} | ({"raises"} if report.verdict != "error" else set())
+    if diagnosis is not None and diagnosis.cause not in unsaid and report.verdict != "contract":
         cause = diagnosis.cause
     if mended is not None and mended.cause and not (mended.cause == "wrong-term" and cause != "unknown"):
         cause = mended.cause
