@@ -13,7 +13,7 @@ from .contract import handed_out, kept
 from .factors import settings_of
 from .reading import Reading, mended
 from .samples import Sample
-from .state import arrays_in, replaying
+from .state import arrays_in, poison, replaying, snapshot_generators
 from .transforms import close
 
 
@@ -75,6 +75,13 @@ def state(s: Sample, k: int) -> Iterator[Reading]:
         "draw in forward, keep what was drawn in the cache",
         lambda t: _second(t, k) == "redrawn",
     )
+    yield Reading(
+        "not-repeatable",
+        f"two calls with one cache and one dout give two gradients of {name}, and no generator is at play: an array of "
+        "np.empty that is not filled?",
+        "make it with np.zeros",
+        lambda t: _second(t, k) == "differs",
+    )
 
 
 def _second(t: Sample, k: int) -> str:
@@ -82,8 +89,16 @@ def _second(t: Sample, k: int) -> str:
     with replaying(t.subject.functions), np.errstate(all="ignore"):
         run = t.subject.run(t.x)
         before = [array.copy() for _, array in arrays_in(run.cache)]
+        rewind = snapshot_generators(t.subject.functions)
+
+        def backward() -> Any:
+            poison(t.x)
+            return kept(run.backward(handed_out(list(t.douts), True)))[k]
+
         try:
-            first, second = (kept(run.backward(handed_out(list(t.douts), True)))[k] for _ in range(2))
+            first, second = backward(), backward()
+            rewind()
+            replayed = backward()
         except Exception:
             return "raises"
         changed = any(not np.array_equal(a, b, equal_nan=True) for a, (_, b) in zip(before, arrays_in(run.cache)))
@@ -91,7 +106,9 @@ def _second(t: Sample, k: int) -> str:
         return ""
     if close(2 * first, second, 1e-12):
         return "twice"
-    return "changed" if changed else "redrawn"
+    if changed:
+        return "changed"
+    return "redrawn" if replayed is not None and close(first, replayed, 1e-12) else "differs"
 
 
 def corruption(s: Sample, k: int) -> Iterator[Reading]:
