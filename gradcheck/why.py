@@ -148,16 +148,17 @@ def _called_at(path: str, line: int) -> set[str]:
 
 
 def failing_case(pair: Pair, settings: Sequence[Setting], seed: int) -> Case | None:
-    """The case with the fewest numbers in it whose gradients are wrong."""
-    cases = []
-    for setting in settings:
+    """The case with the smallest inputs whose gradients are wrong; if there is none, the smallest that raises."""
+    raising = None
+    for setting in sorted(settings, key=lambda setting: _entries(setting.arguments(pair, seed) or ())):
         try:
             case = case_of(pair, setting, seed)
         except Exception:  # forward raises here
             continue
-        if case.wrong or case.error is not None:
-            cases.append(case)
-    return min(cases, key=lambda case: (case.error is not None, sum(a.size for a in case.true)), default=None)
+        if case.wrong and case.error is None:
+            return case
+        raising = raising or (case if case.error is not None else None)
+    return raising
 
 
 def _accused(case: Case) -> Accusation | None:
