@@ -41,6 +41,12 @@ def as_pair(name: str, value: Any, low: int = 1) -> Pair:
     return int(pair[0]), int(pair[1])
 
 
+def check_some_pixel(x: np.ndarray) -> None:
+    """Images that have pixels: there is no mean and no maximum of none."""
+    if 0 in x.shape[2:]:
+        raise ValueError(f"x must have at least one pixel a channel; got shape {x.shape}. Pool less before")
+
+
 def window_positions(x_size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)) -> Pair:
     """How many windows fit below each other and side by side: (size + 2 padding - extent) // stride + 1."""
     padded = [size + 2 * p for size, p in zip(x_size, padding)]

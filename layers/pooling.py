@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from ._images import as_images, as_pair, channels_first, channels_last, window_positions
+from ._images import as_images, as_pair, channels_first, channels_last, check_some_pixel, window_positions
 from .base import Layer
 
 
@@ -179,7 +179,7 @@ class GlobalAvgPool2D(Layer):
 
     def forward(self, x):
         x = as_images(x)
-        _check_some_pixel(x)
+        check_some_pixel(x)
         self.cache = x.shape
         return x.mean(axis=(2, 3))
 
@@ -201,7 +201,7 @@ class GlobalMaxPool2D(Layer):
 
     def forward(self, x):
         x = as_images(x)
-        _check_some_pixel(x)
+        check_some_pixel(x)
         pixels = channels_last(x).reshape(len(x), x.shape[2] * x.shape[3], x.shape[1])  # (N, H W, C)
         first = pixels.argmax(axis=1)[:, None]
         self.cache = x.shape, first
@@ -212,8 +212,3 @@ class GlobalMaxPool2D(Layer):
         dx = np.zeros((N, H * W, C), dout.dtype)
         np.put_along_axis(dx, first, dout[:, None], axis=1)
         return channels_first(dx.reshape(N, H, W, C))
-
-
-def _check_some_pixel(x):
-    if 0 in x.shape[2:]:
-        raise ValueError(f"x must have at least one pixel a channel; got shape {x.shape}. Pool less before")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._images import as_images, as_pair
+from ._images import as_images, as_pair, check_some_pixel
 from .base import Layer
 
 
@@ -14,6 +14,7 @@ class _Resample2D(Layer):
 
     def forward(self, x):
         x = np.ascontiguousarray(as_images(x))  # the products are over rows and columns
+        check_some_pixel(x)
         A, B = (matrix.astype(x.dtype) for matrix in self._matrices(*x.shape[2:]))
         self.cache = A, B
         return A @ x @ B.T
@@ -39,7 +40,7 @@ class AdaptiveAvgPool2D(_Resample2D):
     Raises
     ------
     ValueError
-        If `x` does not have shape (N, C, H, W).
+        If `x` does not have shape (N, C, H, W), or no pixel.
 
     Examples
     --------

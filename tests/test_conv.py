@@ -285,6 +285,22 @@ def test_other_shapes_than_n_c_h_w_are_refused(layer_type, shape):
         layer_type(4, 6, 3).forward(np.zeros(shape))
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kernel_size": 0}, "kernel_size must be a whole number of at least 1; got 0"),
+        ({"kernel_size": 3, "stride": 0}, "stride must be a whole number of at least 1; got 0"),
+        ({"kernel_size": 3, "dilation": 0}, "dilation must be a whole number of at least 1; got 0"),
+        ({"kernel_size": 3, "padding": -1}, "padding must be a whole number of at least 0, "),
+        ({"kernel_size": 3, "groups": 4}, "groups must divide in_channels and out_channels; got groups = 4"),
+        ({"kernel_size": 8, "padding": 1}, r"kernel_size must not exceed .* at most \(1, 7\) .*; got \(1, 8\)"),
+    ],
+)
+def test_bad_arguments_of_conv1d_are_refused_by_name(options, message):
+    with pytest.raises(ValueError, match=message):
+        Conv1D(4, 6, **options).forward(np.zeros((1, 4, 5)))
+
+
 def test_conv1d_refuses_images():
     with pytest.raises(ValueError, match=r"x must have shape \(N, 4, T\), .*; got \(2, 4, 5, 5\)"):
         Conv1D(4, 6, 3).forward(np.zeros((2, 4, 5, 5)))

@@ -216,7 +216,9 @@ def test_bad_windows_are_refused_by_argument(layer_type):
         layer_type(6, padding=0).forward(draw(1, 1, 5, 7))
 
 
-@pytest.mark.parametrize("layer_type", [GlobalAvgPool2D, GlobalMaxPool2D])
-def test_images_of_no_pixels_are_refused(layer_type):
+@pytest.mark.parametrize(
+    "layer", [GlobalAvgPool2D(), GlobalMaxPool2D(), AdaptiveAvgPool2D(2), UpsampleBilinear(2)], ids=repr
+)
+def test_images_of_no_pixels_are_refused(layer):
     with pytest.raises(ValueError, match=r"x must have at least one pixel a channel; got shape \(2, 3, 0, 4\)"):
-        layer_type().forward(np.zeros((2, 3, 0, 4)))
+        layer.forward(np.zeros((2, 3, 0, 4)))
