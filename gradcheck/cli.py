@@ -1,4 +1,4 @@
-"""``python -m gradcheck TARGET``: every pair of a file or folder checked, without configuration."""
+"""Check every forward/backward pair of a file or folder, without configuration."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from . import gradescope
-from .report import TELL, passes
+from .report import TELL, folded, passes
 from .rewrite import Edit, apply
 from .runner import Checked, run
 
 EPILOG = """\
-exit status: 0 all is right; 1 something is wrong, or (--strict) undecided or unfinished; 2 wrong usage
+exit status: 0 all is right; 1 something is wrong, or (--strict) undecided or
+unfinished; 2 wrong usage
 
-  python -m gradcheck my_layers.py                     all pairs NAME_forward / NAME_backward, and losses
-  python -m gradcheck my_layers.py conv_naive          one of them
-  python -m gradcheck my_layers.py affine=2 relu=1 --gradescope results.json    with points
-  python -m gradcheck package.module:affine            a pair of an importable module
+all pairs NAME_forward / NAME_backward, losses, layers and nets of a file:
+  python -m gradcheck my_layers.py
+one of them, and of an importable module:
+  python -m gradcheck my_layers.py conv_naive
+  python -m gradcheck package.module:affine
+with points, for an autograder:
+  python -m gradcheck my_layers.py affine=2 relu=1 --gradescope results.json
 """
 SKIPPED = {"__pycache__", "node_modules", "site-packages", "build", "dist"}
 REPAIR_SECONDS = 8.0
@@ -57,7 +61,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--json", metavar="OUT", help="write every record as JSON; - is the standard output")
     p.add_argument("--gradescope", metavar="OUT", help="write an autograder's results.json")
     p.add_argument("--timeout", type=float, default=60.0, metavar="S", help="seconds for one pair (60)")
-    p.add_argument("--colour", "--color", choices=("auto", "always", "never"), default="auto")
+    p.add_argument("--colour", "--color", choices=("auto", "always", "never"), default="auto",
+                   help="auto: on a terminal, unless NO_COLOR is set")  # fmt: skip
     p.add_argument("-q", "--quiet", action="store_true", help="print what is wrong, and the last line")
     return p
 
@@ -112,7 +117,8 @@ def _main(options: argparse.Namespace) -> int:
         _apply(records)
     if not quiet_stdout:
         graded = any("=" in name for name in options.names)
-        print(_closing(records, len(files), grades if graded else None))
+        closing = _closing(records, len(files), grades if graded else None)
+        print("\n".join(folded(closing.splitlines(), order["width"])))
     return _status(records, everything, options.strict)
 
 

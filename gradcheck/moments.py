@@ -38,7 +38,7 @@ def centring(s: Sample, k: int) -> Iterator[Reading]:
         where = f"over axis {axes_text(axes)}" if groups is None else f"over each of {groups} groups"
         yield tested(
             "missing-term-mean",
-            f"true - returned is constant {where}: the path through the mean",
+            f"true - returned is constant {where}: the path through the mean is not right",
             f"subtract the mean of the gradient {where}",
             _is_spanned,
             k,
@@ -59,7 +59,7 @@ def centring(s: Sample, k: int) -> Iterator[Reading]:
             )
         yield tested(
             "missing-term-variance",
-            f"true - returned is proportional to {name} normalised {where}: the path through the variance",
+            f"true - returned is proportional to {name} normalised {where}: the path through the variance is not right",
             f"subtract xhat * mean(dxhat * xhat) {where}",
             _is_spanned,
             k,
@@ -69,7 +69,8 @@ def centring(s: Sample, k: int) -> Iterator[Reading]:
         )
         yield tested(
             "missing-term-variance",
-            f"true - returned is a constant and a multiple of {name} normalised {where}: mean and variance",
+            f"true - returned is a constant and a multiple of {name} normalised {where}: "
+            "the paths through mean and variance are not right",
             f"subtract mean(dxhat) and xhat * mean(dxhat * xhat) {where}",
             _is_spanned,
             k,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -11,6 +12,9 @@ from typing import Any, NamedTuple
 VERDICTS = ("error", "not_implemented", "fail", "contract", "kink", "inconclusive", "vacuous", "pass")
 MAX_LINES = 25
 DIFFERS = "forward differs from the reference"
+WHOLE = re.compile(
+    r"(?:\w+ )?[(\[][^()\[\]]{,44}[)\]]|\w+ [\d.]+(?=,|$| \|)"
+)  # a shape, a row, a setting: no fold in it
 TELL = ("verdict", "cause", "line", "fix")  # how much of a failure is told
 
 
@@ -34,7 +38,8 @@ class Worst:
 
     def __str__(self) -> str:
         at = f" at [{', '.join(map(str, self.index))}]" if self.index else ""
-        return f"worst{at}: returned {self.analytic:.6g}, true {self.numeric:.6g}; {describe_ratio(self)}"
+        values = f"returned {self.analytic + 0.0:.6g}, true {self.numeric + 0.0:.6g}"  # + 0.0: no -0
+        return f"worst{at}: {values}; {describe_ratio(self)}"
 
 
 def describe_ratio(worst: Worst) -> str:
@@ -91,7 +96,7 @@ class Why:
         if level >= TELL.index("cause"):
             out.append(f"cause: {self.cause}" + (f"; {self.evidence}" if self.evidence else ""))
         if level >= TELL.index("line") and self.line:
-            cleared = f"   ({', '.join(self.cleared)} right before it)" if self.cleared else ""
+            cleared = f"   (right so far: {', '.join(self.cleared)})" if self.cleared else ""
             out.append(f"line {self.line}: {self.statement}{cleared}")
         if level >= TELL.index("fix") and self.edits:
             out.append("fix, with which every setting passes:")
@@ -247,11 +252,11 @@ class Report:
             different = [DIFFERS]
         if self.verdict == "pass":
             head = f"{head}, but {different[0]}; gradients right:" if different else f"{head};"
-            return "\n".join(_folded(["; ".join([f"{head} {_summary(good)}", *others[:3]])], width))
+            return "\n".join(folded(["; ".join([f"{head} {_summary(good)}", *others[:3]])], width))
         if tell == "verdict":
             return head
         if self.verdict == "not_implemented":
-            return "\n".join(_folded([f"{head}; {self.message}"], width))
+            return "\n".join(folded([f"{head}; {self.message}"], width))
         lines = [f"  {text}" for text in (*different[:1], *(self.why.lines(tell) if self.why else []))]
         told = "\n".join(lines)
         lines += [f"  {finding.text}" for finding in self.findings if finding.text not in told]
@@ -262,7 +267,7 @@ class Report:
         tail = [f"  no fault in {_summary(good)}"] if good else []
         tail += [f"  note: {note}" for note in others[:3]]
         tail += [f"  {text}" for text in self._where()]
-        lines, tail = _folded(lines, width), _folded(tail, width)
+        lines, tail = folded(lines, width), folded(tail, width)
         room = MAX_LINES - 1 - len(tail)
         if len(lines) > room:
             lines[room - 1 :] = [f"  ... and {len(lines) - room + 1} lines more of this kind"]
@@ -330,15 +335,21 @@ def _summary(arguments: list[ArgumentResult]) -> str:
     return "; ".join([text, *notes[:3]])
 
 
-def _folded(lines: list[str], width: int | None) -> list[str]:
-    """Lines of at most `width` columns; what follows of one is indented further."""
+def tied(line: str) -> str:
+    """The line with no space in a shape or a row of numbers at which it could be folded."""
+    return WHOLE.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), line)
+
+
+def folded(lines: list[str], width: int | None) -> list[str]:
+    """Lines of at most `width` columns; what follows of one is indented further, and a shape or row stays whole."""
     if width is None:
         return lines
-    folded = []
+    out = []
     for line in lines:
         indent = " " * (len(line) - len(line.lstrip()) + 4)
-        folded += textwrap.wrap(line, max(width, 40), subsequent_indent=indent, break_long_words=False) or [line]
-    return folded
+        parts = textwrap.wrap(tied(line), max(width, 40), subsequent_indent=indent, break_long_words=False)
+        out += [part.replace("\N{NO-BREAK SPACE}", " ") for part in parts] or [line]
+    return out
 
 
 def _listed(texts: list[str]) -> str:

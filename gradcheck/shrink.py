@@ -54,7 +54,7 @@ def _same_failure(case: Case, arguments: Arguments) -> Case | None:
     if tried.wrong != case.wrong or type(tried.error) is not type(case.error):
         return None
     finite = all(np.isfinite(out).all() for out in (*tried.outs, *tried.true))
-    plain = [np.abs(true).max(initial=0) > 1e-3 for true in (tried.true[k] for k in tried.wrong)]
+    plain = [np.abs(tried.true[k]).max(initial=0) > 1e-3 * np.abs(case.true[k]).max(initial=0) for k in tried.wrong]
     same_shapes = [_rank(case, k) == _rank(tried, k) for k in range(len(case.returned))]
     return tried if finite and any(plain) and all(same_shapes) else None
 
@@ -145,5 +145,7 @@ def as_test(case: Case) -> str:
 def _literal(value: Any) -> str:
     if not isinstance(value, np.ndarray):
         return repr(value)
-    numbers = np.array2string(value, separator=", ", threshold=10**6, max_line_width=10**6, floatmode="unique")
+    numbers = np.array2string(
+        value, separator=", ", threshold=10**6, max_line_width=10**6, formatter={"float_kind": str}
+    )
     return f"np.array({' '.join(numbers.split())})"

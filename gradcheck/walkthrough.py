@@ -14,11 +14,13 @@ from .adjoints import Assigned, Trace, judgements, trace_of
 from .case import Case
 from .instrument import definition_of, statement_at
 from .pairs import Pair
+from .report import folded, tied
 from .shrink import as_test, at, shrink
 
 MARKS = {True: "✓", False: "✗", None: " "}
 COLOURS = {True: 32, False: 31}  # of a terminal: green, red
-SHOWN = 12  # entries of an array on one line
+INK = {True: "#2a9d4b", False: "#e0443e"}  # on a page, light or dark
+SHOWN = 24  # entries of an array that is shown whole
 
 
 @dataclass(frozen=True)
@@ -57,27 +59,31 @@ class Explanation:
     def __str__(self) -> str:
         return self.format()
 
-    def format(self, *, colour: bool = False) -> str:
-        """The walk as text."""
-        lines = [f"{self.case.pair.name}, step by step at", *_arguments(self.case), "", "forward"]
-        lines += [text for step in self.forward for text in _described(step, colour)]
-        lines += ["", "backward", *(f"    {name} = {_short(d)}" for name, d in _douts(self.case))]
-        first = next((step for step in self.backward if step.right is False), None)
-        for step in self.backward:
-            lines += [*_described(step, colour), *(["          the first wrong statement"] if step is first else [])]
-        lines += ["", "gradients", *(text for step in self.returned for text in _described(step, colour))]
+    def format(self, *, colour: bool = False, width: int | None = None) -> str:
+        """The walk as text, with the colours of a terminal if asked, and lines folded at `width`."""
+        lines = [f"{self.case.pair.name}, step by step"]
+        for title, steps in self._parts():
+            lines += ["", title, *(text for step in steps for text in _described(step))]
         if self.case.error is not None:
             lines += [f"backward raises {type(self.case.error).__name__}: {self.case.error}"]
-        return "\n".join([*lines, "", "graph", self.mermaid, "", "test to paste", as_test(self.case)])
+        lines = [_painted(line) if colour else line for line in folded(lines, width)]
+        return "\n".join([*lines, "", "graph, in Mermaid", self.mermaid, "", "test to paste", as_test(self.case)])
 
     def _repr_html_(self) -> str:
-        head = "<tr>" + "".join(f"<th>{title}</th>" for title in ("", "line", "statement", "value", "true")) + "</tr>"
-        parts = [("forward", self.forward), ("backward", self.backward), ("gradients", self.returned)]
         rows = [
-            f'<tr><th colspan="5" style="text-align:left">{title}</th></tr>' + "".join(map(_row, steps))
-            for title, steps in parts
+            f'<tr><th colspan="4" style="text-align:left">{title}</th></tr>' + "".join(map(_row, steps))
+            for title, steps in self._parts()
         ]
-        return f"<table>{head}{''.join(rows)}</table>"
+        return f"<table>{''.join(rows)}</table>"
+
+    def _parts(self) -> list[tuple[str, list[Step]]]:
+        arguments = [Step(0, "", name, value) for name, value in self.case.arrays.items()]
+        return [
+            ("arguments", arguments),
+            ("forward", self.forward),
+            ("backward", [*_douts(self.case), *self.backward]),
+            ("gradients", self.returned),
+        ]
 
 
 def explain(forward: Any, backward: Any, *inputs: Any, rng: int = 0) -> Explanation:
@@ -116,25 +122,33 @@ def walk(case: Case) -> Explanation:
     judged = judgements(case, trace)
     path = case.pair.file
     forward = [
-        Step(event.line, statement_at(path, event.line), event.name, event.value) for event in _last(trace.forward)
+        Step(last.line, statement_at(path, last.line), last.name, last.value, note=_again(count))
+        for last, count in _last(trace.forward)
     ]
-    backward = []
-    for event in [] if case.pair.is_loss else _last([e for e in trace.backward if not _is_unpacked(e, case, trace)]):
-        right, culprit = judged.get(event.name, (None, event))
-        held = event.number >= culprit.number or right is not False
-        true = trace.true_gradient(event.name) if right is False else None
-        backward.append(
-            Step(event.line, statement_at(path, event.line), event.name, event.value, right if held else None, true)
-        )
+    backward: list[Step] = []
+    told = [] if case.pair.is_loss else [e for e in trace.backward if not _is_unpacked(e, case, trace)]
+    for last, count in _last(told):
+        right, culprit = judged.get(last.name, (None, last))
+        held = last.number >= culprit.number or right is not False
+        true = trace.true_gradient(last.name) if right is False else None
+        first = held and right is False and all(step.right is not False for step in backward)
+        note = "the first wrong statement" if first else _again(count)
+        statement = statement_at(path, last.line)
+        backward.append(Step(last.line, statement, last.name, last.value, right if held else None, true, note))
     return Explanation(case, forward, backward, list(_gradients(case)), _mermaid(case))
 
 
-def _last(events: list[Assigned]) -> list[Assigned]:
-    """Of what one line assigns to one name again and again, the last, in the order of the lines' first."""
-    kept: dict[tuple[int, str], Assigned] = {}
+def _last(events: list[Assigned]) -> list[tuple[Assigned, int]]:
+    """Of what one line assigns to one name again and again, the last, and how often; in the order of the first."""
+    kept: dict[tuple[int, str], tuple[Assigned, int]] = {}
     for event in events:
-        kept[event.line, event.name] = event
+        _, count = kept.get((event.line, event.name), (event, 0))
+        kept[event.line, event.name] = event, count + 1
     return list(kept.values())
+
+
+def _again(count: int) -> str:
+    return f"the last of {count} times" if count > 1 else ""
 
 
 def _is_unpacked(event: Assigned, case: Case, trace: Trace) -> bool:
@@ -150,7 +164,7 @@ def _gradients(case: Case) -> list[Step]:
         returned = case.returned[k] if k < len(case.returned) else None
         value = np.array(np.nan) if returned is None else returned
         note = _broadcast(name, true.shape, case)
-        steps.append(Step(0, "", f"gradient of {name}", value, case.is_right(case.returned, k), true, note))
+        steps.append(Step(0, f"gradient of {name}", "returned", value, case.is_right(case.returned, k), true, note))
     return steps
 
 
@@ -171,26 +185,33 @@ def _broadcast(name: str, shape: tuple[int, ...], case: Case) -> str:
 # --- as text
 
 
-def _arguments(case: Case) -> list[str]:
-    return [f"    {name} = {_short(value)}" for name, value in case.arrays.items()]
-
-
-def _douts(case: Case) -> list[tuple[str, np.ndarray]]:
+def _douts(case: Case) -> list[Step]:
     names = ["dout"] if len(case.douts) == 1 else [f"dout {i}" for i in range(len(case.douts))]
-    return [] if case.pair.is_loss else list(zip(names, case.douts))
+    return [] if case.pair.is_loss else [Step(0, "", name, dout) for name, dout in zip(names, case.douts)]
 
 
-def _described(step: Step, colour: bool) -> list[str]:
-    mark = MARKS[step.right]
-    if colour and step.right is not None:
-        mark = f"\033[{COLOURS[step.right]}m{mark}\033[0m"
-    where = f"{step.line:4}  {step.statement}" if step.line else f"      {step.name}"
-    lines = [f"{mark} {where}", f"          {step.name if step.line else 'returned'} = {_short(step.value)}"]
+def _described(step: Step) -> list[str]:
+    if not step.statement:
+        return [f"    {text}" for text in _values(step)]
+    head = f"{MARKS[step.right]} {step.line or '':4}  {step.statement}"
+    return [head, *(f"          {text}" for text in _values(step))]
+
+
+def _values(step: Step) -> list[str]:
+    """What a statement assigned; where it is wrong, also what it should have."""
+    lines = [f"{step.name} = {_short(step.value)}"]
     if step.right is False and step.true is not None:
-        lines.append(f"          {'true':>{len(step.name) if step.line else 8}} = {_short(step.true)}")
-    if step.note:
-        lines.append(f"          {step.note}")
-    return lines
+        lines.append(f"{'true':>{len(step.name)}} = {_short(step.true)}")
+        if step.true.size > SHOWN and step.true.shape == step.value.shape:
+            at = np.unravel_index(np.argmax(np.abs(step.true - step.value)), step.true.shape)
+            lines.append(f"worst at {[int(i) for i in at]}: {step.value[at]:.5g}, true {step.true[at]:.5g}")
+    return [*lines, step.note] if step.note else lines
+
+
+def _painted(line: str) -> str:
+    """The line with its mark, if it has one, in green or red."""
+    right = next((right for right, mark in MARKS.items() if right is not None and line.startswith(mark)), None)
+    return line if right is None else f"\033[{COLOURS[right]}m{line[0]}\033[0m{line[1:]}"
 
 
 def _short(value: Any) -> str:
@@ -200,16 +221,18 @@ def _short(value: Any) -> str:
     array = np.asarray(value)
     if array.ndim == 0:
         return f"{float(array):.4g}"
-    entries = np.array2string(array, precision=4, suppress_small=True, separator=" ", max_line_width=10**6,
-                              threshold=SHOWN, edgeitems=2)  # fmt: skip
+    noise = 1e-12 * np.abs(array).max(initial=0, where=np.isfinite(array))
+    clean = np.where(np.abs(array) <= noise, 0.0, array)
+    entries = np.array2string(clean, formatter={"float_kind": "{:.5g}".format}, max_line_width=10**6,
+                              threshold=SHOWN, edgeitems=2 if array.ndim < 3 else 1)  # fmt: skip
     return f"{array.shape} {' '.join(entries.split())}"
 
 
 def _row(step: Step) -> str:
-    colour = {True: "green", False: "red"}.get(step.right, "inherit") if step.right is not None else "inherit"
-    cells = [MARKS[step.right], step.line or "", step.statement or step.name, f"{step.name} = {_short(step.value)}"]
-    cells.append("" if step.true is None or step.right is not False else _short(step.true))
-    texts = "".join(f'<td style="text-align:left">{html.escape(str(cell))}</td>' for cell in cells)
+    colour = INK.get(step.right, "inherit") if step.right is not None else "inherit"
+    statement, *values = (f"<code>{html.escape(tied(text))}</code>" for text in (step.statement, *_values(step)))
+    cells = [MARKS[step.right], step.line or "", statement, "<br>".join(values)]
+    texts = "".join(f'<td style="text-align:left; white-space:pre-wrap">{cell}</td>' for cell in cells)
     return f'<tr style="color:{colour}">{texts}</tr>'
 
 

@@ -69,7 +69,7 @@ def explanation(pair: Pair, settings: list[Setting], order: dict[str, Any]) -> s
     """The walk through a pair where it fails, or else at its first setting."""
     try:
         case = failing_case(pair, settings, order["seed"]) or case_of(pair, settings[0], order["seed"])
-        return walk(case).format(colour=order["colour"])
+        return walk(case).format(colour=order["colour"], width=order["width"])
     except Exception as error:
         return f"{pair.name} cannot be walked through: {error}"
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gradcheck import check, merge
+from gradcheck.report import Worst, folded
 from gradcheck.state import poison
 
 
@@ -241,6 +242,19 @@ def test_colour_is_only_added_when_asked_for():
     report = check(square, lambda d, x: 2 * x * d, draw(3))
     assert "\033" not in str(report)
     assert "\033[32mpass" in report.format(colour=True)
+
+
+def test_lines_are_folded_between_settings_rows_and_shapes():
+    settings = ["x (2, 2, 5, 5), window (3, 3), stride 2", "x (2, 2, 4, 5), window (2, 3), stride 1"]
+    lines = folded([f"  wrong at {' | '.join(settings)}", "word " * 30], 50)
+    assert max(map(len, lines)) <= 50
+    assert all(line.count("(") == line.count(")") for line in lines)
+    assert not any(line.endswith(("x", "window", "stride")) for line in lines)
+    assert " ".join(map(str.strip, lines)) == f"wrong at {' | '.join(settings)} {'word ' * 30}".strip()
+
+
+def test_zero_has_no_sign():
+    assert "returned 0, true 2" in str(Worst((0,), -0.0, 2.0))
 
 
 def test_an_array_that_is_never_filled_is_found_even_after_a_right_backward():

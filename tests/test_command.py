@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.cli import main
+from gradcheck.cli import main, parser
 from gradcheck.runner import run
 
 RIGHT = """
@@ -344,6 +344,12 @@ def test_a_failure_of_a_helper_is_inherited_and_named(checked):
 def test_explain_walks_through_the_pair(write, capsys):
     main([write(WRONG), "affine", "--explain", "--no-repair"])
     out = capsys.readouterr().out
-    assert "affine, step by step at" in out
+    assert "affine, step by step" in out
     assert "gradient of b" in out
     assert "def test_affine():" in out
+
+
+def test_help_fits_a_terminal_and_says_something_of_every_option(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, parser().format_help().splitlines())) <= 80
+    assert all(action.help for action in parser()._actions)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gradcheck import explain
+from gradcheck.walkthrough import INK
 
 X = np.random.default_rng(0).standard_normal((4, 3))
 
@@ -76,6 +77,44 @@ def test_a_broadcast_sum_is_said_in_words():
     assert "beta (3,) is broadcast to out (4, 3): its gradient is a sum over axis 0 of 4" in text
 
 
+def looped_forward(x):
+    out = np.zeros_like(x)
+    for i in range(len(x)):
+        out[i] = 1e-7 * x[i] ** 2
+    return out, x
+
+
+def looped_backward(dout, x):
+    dx = 2e-7 * x * dout
+    dx[-1, 1] = 0
+    return dx
+
+
+def test_a_walk_fits_a_terminal_and_keeps_rows_whole():
+    explanation = explain(centred_forward, centred_backward, *inputs())
+    walked = explanation.format(width=80).split("\n\ngraph")[0].splitlines()
+    assert max(map(len, walked)) <= 80
+    folds = [line for line in walked if line.startswith(" " * 14) and "=" not in line]
+    assert folds
+    assert all(line.count("]") - line.count("[") in (0, 1) for line in folds)
+    assert "\033[32m✓\033[0m" in explanation.format(colour=True, width=80)
+
+
+def test_of_a_loop_the_last_pass_is_shown_and_said_to_be():
+    assert "the last of 2 times" in str(explain(looped_forward, looped_backward, X))
+
+
+def test_small_gradients_are_not_shown_as_zeros():
+    walked = str(explain(looped_forward, looped_backward, X))
+    assert "e-0" in walked.split("gradients")[1].split("graph")[0]
+
+
+def test_of_a_large_array_the_worst_entry_is_told(monkeypatch):
+    monkeypatch.setattr("gradcheck.walkthrough.SHOWN", 1)
+    text = str(explain(looped_forward, looped_backward, X))
+    assert "worst at [" in text.split("gradients")[1]
+
+
 def test_what_is_only_unpacked_is_no_step():
     explanation = explain(centred_forward, centred_backward, *inputs())
     assert not {"gamma", "xc"} & {step.name for step in explanation.backward}
@@ -92,7 +131,8 @@ def test_the_graph_is_that_of_forward_with_wrong_arguments_in_red():
 def test_a_notebook_gets_a_table_with_escaped_cells():
     table = explain(centred_forward, forgetful_backward, *inputs())._repr_html_()
     assert table.count("<tr") == table.count("</tr>") > 10
-    assert 'style="color:red"' in table
+    assert table.count("✗") == table.count(INK[False]) == 4  # dxc, dmu, dx, the gradient of x
+    assert "is broadcast to out" in table
 
 
 def test_a_loss_and_a_backward_that_raises_are_walked_through_too():
