@@ -46,8 +46,10 @@ def eps_added(place: Place) -> Iterator[Change]:
 
 
 def undone(place: Place) -> Iterator[Change]:
-    """A number left out, by which something is multiplied or divided."""
+    """A sign left out, or a number by which something is multiplied or divided."""
     for node in place.nodes:
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            yield place.put("sign", "wrong-term", (node, place.text.of(node.operand)))
         if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
             (start, end), left, right = (
                 place.text.span(node),
@@ -55,14 +57,20 @@ def undone(place: Place) -> Iterator[Change]:
                 place.text.outside(node.right),
             )
             cause = "regularization" if _is_regularization(place, node) else None
-            if place.text.of(node.right) in place.scalars or isinstance(node.right, ast.Constant):
+            if _is_number(place, node.right):
                 yield Change("drop", cause or _cause_of_factor(place, place.text.of(node.right)), ((left[1], end, ""),))
-            if isinstance(node.op, ast.Mult) and (
-                place.text.of(node.left) in place.scalars or isinstance(node.left, ast.Constant)
-            ):
+            if isinstance(node.op, ast.Mult) and _is_number(place, node.left):
                 yield Change(
                     "drop", cause or _cause_of_factor(place, place.text.of(node.left)), ((start, right[0], ""),)
                 )
+
+
+def _is_number(place: Place, node: ast.expr) -> bool:
+    """Whether this is a number: a constant, one in scope, or a size."""
+    size = node.value if isinstance(node, ast.Subscript) else node
+    is_size = isinstance(size, ast.Attribute) and size.attr in ("shape", "size")
+    is_count = isinstance(node, ast.Call) and place.text.of(node.func) == "len"
+    return isinstance(node, ast.Constant) or place.text.of(node) in place.scalars or is_size or is_count
 
 
 def scaled(place: Place) -> Iterator[Change]:
@@ -105,7 +113,7 @@ def moved_inside(place: Place) -> Iterator[Change]:
 
 
 def operators(place: Place) -> Iterator[Change]:
-    """Another operator; a sign."""
+    """Another operator."""
     for node in place.nodes:
         if isinstance(node, ast.BinOp):
             around_eps = EPS.search(place.text.of(node.right)) or EPS.search(place.text.of(node.left))
@@ -113,8 +121,6 @@ def operators(place: Place) -> Iterator[Change]:
                 start, sign = place.text.operator(node.left, node.right)
                 cause = "wrong-eps" if around_eps and {sign, new} == {"+", "-"} else "wrong-term"
                 yield Change("operator", cause, ((start, start + len(sign), new),))
-        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            yield place.put("sign", "wrong-term", (node, place.text.of(node.operand)))
 
 
 def signs(place: Place) -> Iterator[Change]:
@@ -321,7 +327,8 @@ def _cause_of_factor(place: Place, name: str) -> str | None:
         return "scale-keep"
     if isinstance(value, np.ndarray):
         return "scale-per-channel" if value.ndim == 1 else "wrong-term"
-    return "scale-batch" if name in ("N", "num_train") or name.endswith("shape[0]") else "wrong-term"
+    is_batch = name in ("N", "num_train") or name.endswith("shape[0]") or name.startswith("len(")
+    return "scale-batch" if is_batch else "wrong-term"
 
 
 def _dotted(node: ast.AST) -> list[ast.expr]:

@@ -8,6 +8,8 @@ import textwrap
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from .meanings import MEANINGS
+
 # From the gravest to the harmless; a report has the gravest verdict of its parts.
 VERDICTS = ("error", "not_implemented", "fail", "contract", "kink", "inconclusive", "vacuous", "pass")
 MAX_LINES = 25
@@ -94,7 +96,8 @@ class Why:
         level = TELL.index(tell)
         out = []
         if level >= TELL.index("cause"):
-            out.append(f"cause: {self.cause}" + (f"; {self.evidence}" if self.evidence else ""))
+            said = self.evidence or MEANINGS.get(self.cause)
+            out.append(f"cause: {self.cause}" + (f"; {said}" if said else ""))
         if level >= TELL.index("line") and self.line:
             cleared = f"   (right so far: {', '.join(self.cleared)})" if self.cleared else ""
             out.append(f"line {self.line}: {self.statement}{cleared}")

@@ -1,12 +1,17 @@
 """Faults that have a name: of shape, of order, of state, of kinks, and of code that does not run."""
 
+import ast
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import gradcheck
 from gradcheck import check, merge
-from gradcheck.report import Worst, folded
+from gradcheck.meanings import MEANINGS
+from gradcheck.report import Why, Worst, folded
 from gradcheck.state import poison
 
 
@@ -267,3 +272,21 @@ def test_free_memory_is_left_full_of_nan():
     x = np.ones((3, 7))
     poison([x])
     assert np.isnan(np.empty_like(x)).mean() > 0.8  # the allocator keeps a pointer or two there
+
+
+def test_every_cause_has_a_meaning():
+    code = re.compile(r"(shape|scale|missing|wrong|mutates|not|off|last|stale|random|diagonal|config)-[a-z]+(-[a-z]+)*")
+    said = {
+        node.value
+        for file in Path(gradcheck.__file__).parent.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and code.fullmatch(node.value)
+    }
+    assert len(said) > 30
+    assert said <= MEANINGS.keys()
+
+
+def test_a_cause_without_evidence_is_said_in_words():
+    (said,) = Why("wrong-index").lines("line")
+    assert said == "cause: wrong-index; values are taken from, or put into, the wrong place"
+    assert Why("scale-sign", "returned / true = -1").lines("line") == ["cause: scale-sign; returned / true = -1"]

@@ -1,4 +1,7 @@
-"""Public questions of people whose gradients were wrong, rebuilt: would the report have answered them?"""
+"""Public threads of people whose gradients were wrong, rebuilt in code of our own: would the report have helped them?
+
+Each is named by the repository and number of its thread.
+"""
 
 import textwrap
 
@@ -138,6 +141,39 @@ def lstm_step_backward(dnext_h, dnext_c, cache):
 """
 
 
+DROPOUT = """
+import numpy as np
+
+def dropout_forward(x, dropout_param):
+    keep = dropout_param["p"]
+    mask = np.random.rand(*x.shape) < keep
+    return (x * mask / keep if dropout_param["mode"] == "train" else x), (dropout_param, mask, keep)
+
+def dropout_backward(dout, cache):
+    dropout_param, mask, keep = cache
+    dx = dout * mask / keep if dropout_param["mode"] == "train" else dout
+    return dx
+"""
+POOL = """
+import numpy as np
+
+def max_pool_forward(x, pool_param):
+    h, w, s = pool_param["pool_height"], pool_param["pool_width"], pool_param["stride"]
+    out = np.zeros((*x.shape[:2], (x.shape[2] - h) // s + 1, (x.shape[3] - w) // s + 1))
+    for i, j in np.ndindex(out.shape[2:]):
+        out[:, :, i, j] = x[:, :, i * s : i * s + h, j * s : j * s + w].max(axis=(2, 3))
+    return out, (x, out, h, w, s)
+
+def max_pool_backward(dout, cache):
+    x, out, h, w, s = cache
+    dx = np.zeros_like(x)
+    for i, j in np.ndindex(out.shape[2:]):
+        mask = x[:, :, i * s : i * s + h, j * s : j * s + w] == out[:, :, i, j, None, None]
+        dx[:, :, i * s : i * s + h, j * s : j * s + w] += mask * dout[:, :, i, j, None, None]
+    return dx
+"""
+
+
 def asked(tmp_path, text, old="", new=""):
     """The report on a function in which something was written otherwise, and the line of that."""
     wrong = text.replace(old, new, 1) if old else text
@@ -151,94 +187,109 @@ def asked(tmp_path, text, old="", new=""):
     return report, line
 
 
-@pytest.mark.parametrize(
-    ("text", "old", "new", "causes"),
-    [
-        pytest.param(
-            NORM, " + dvar * 2 * (x - mean) / N", "", {"missing-term-variance"}, id="the variance's term left out"
-        ),
-        pytest.param(NORM, "/ std**3", "/ std**2", {"wrong-term", "missing-term-variance"}, id="a wrong power of std"),
-        pytest.param(
-            NORM, "dxhat = dout * gamma", "dxhat = dout", {"scale-per-channel", "wrong-term"}, id="gamma left out"
-        ),
-        pytest.param(
-            AFFINE, "dout.sum(axis=0)", "dout.sum()", {"wrong-axis", "shape-not-restored"}, id="a bias summed over all"
-        ),
-        pytest.param(
-            AFFINE, "dout.sum(axis=0)", "dout.sum(axis=0) / len(dout)", {"scale-batch"}, id="divided by N once more"
-        ),
-        pytest.param(
-            AFFINE,
-            "dx = (dout @ w.T)",
-            "dx = (dout @ w.T @ w @ w.T)",
-            {"wrong-term", "unknown"},
-            id="a product too many",
-        ),
-        pytest.param(
-            EMBEDDING, "np.add.at(dW, x, dout)", "dW[x] += dout", {"overwritten"}, id="repeated indices count once"
-        ),
-        pytest.param(
-            CONV,
-            "xp[:, :, i * s : i * s + h, j * s : j * s + v]\n            dw",
-            "xp[:, :, i : i + h, j : j + v]\n            dw",
-            {"off-by-one", "config-hardcoded", "wrong-index"},
-            id="the stride left out of an index",
-        ),
-        pytest.param(
-            CONV,
-            "p : p + x.shape[2], p : p + x.shape[3]",
-            "p:-p, p:-p",
-            {"shape-cropped"},
-            id="no padding, nothing left",
-        ),
-        pytest.param(
-            SOFTMAX,
-            "s * (dout - np.sum(dout * s, axis=1, keepdims=True))",
-            "dout * s * (1 - s)",
-            {"diagonal-jacobian"},
-            id="only the Jacobian's diagonal",
-        ),
-        pytest.param(
-            SOFTMAX, "dx = s * (dout", "dx = s * (1", {"ignores-dout", "wrong-term"}, id="the local derivative alone"
-        ),
-        pytest.param(LINEAR, "dW += 2 * reg * W", "dW += reg * W", {"regularization"}, id="half of the regularisation"),
-        pytest.param(LINEAR, "X.T @ p / N", "X.T @ p", {"scale-batch"}, id="the mean forgotten"),
-        pytest.param(
-            SIGMOID, "dout * a * (1 - a)", "dout * (1 - a**2)", {"wrong-local-derivative"}, id="tanh's derivative"
-        ),
-        pytest.param(SIGMOID, "dout * a * (1 - a)", "-dout * a * (1 - a)", {"scale-sign"}, id="the sign"),
-        pytest.param(
-            LSTM_STEP,
-            "dnext_c = dnext_c + dnext_h",
-            "dnext_c += dnext_h",
-            {"mutates-dout"},
-            id="the caller's dnext_c changed",
-        ),
-        pytest.param(
-            LSTM_STEP,
-            "do * o * (1 - o)",
-            "do",
-            {"wrong-local-derivative", "wrong-term"},
-            id="a gate without its derivative",
-        ),
-    ],
-)
-def test_the_cause_and_the_line_are_told(tmp_path, text, old, new, causes):
-    report, line = asked(tmp_path, text, old, new)
+# Of each thread: the code as it should be, what stood in it instead, the causes that would be an answer, the sentence
+# that is it, and whether a fix is proven.
+THREADS = {
+    "abhiskk/ladder 2: the variance taken for a constant": (
+        NORM, " + dvar * 2 * (x - mean) / N", "", {"missing-term-variance"},
+        "proportional to x normalised over axis 0: the path through the variance is not right", False,
+    ),
+    "denizyuret/Knet.jl 288: gamma left out of dx": (
+        NORM, "dxhat = dout * gamma", "dxhat = dout", {"scale-per-channel"}, "true / returned is gamma", True,
+    ),
+    "rasbt/stat453-deep-learning-ss21 5: a bias summed over all axes": (
+        AFFINE, "dout.sum(axis=0)", "dout.sum()", {"wrong-axis"}, "dout summed over axis 0, 1, not 0", True,
+    ),
+    "kvfrans/notes 5: a bias divided by N": (
+        AFFINE, "dout.sum(axis=0)", "dout.sum(axis=0) / len(dout)", {"scale-batch"}, "1 / (N = x.shape[0]) for b", True,
+    ),
+    "karpathy/nn-zero-to-hero 57: repeated indices count once": (
+        EMBEDDING, "np.add.at(dW, x, dout)", "dW[x] += dout", {"overwritten"},
+        "entries of W that are used more than once have only their last contribution", True,
+    ),
+    "ahrefs/ocannl 512: windows that overlap": (
+        POOL, "j * s : j * s + w] += mask", "j * s : j * s + w] = mask", {"overwritten"},
+        "where windows overlap the gradient of x has only what the last window left", True,
+    ),
+    "Kulbear/deep-learning-coursera 34: the stride left out of an index": (
+        CONV, "window = xp[:, :, i * s : i * s + h, j * s : j * s + v]\n            dw",
+        "window = xp[:, :, i : i + h, j : j + v]\n            dw", {"config-hardcoded", "wrong-index"},
+        "right at x (2, 3, 5, 5), w (4, 3, 3, 3), stride 1", False,
+    ),
+    "deeplearning4j/libnd4j 440: only the Jacobian's diagonal": (
+        SOFTMAX, "s * (dout - np.sum(dout * s, axis=1, keepdims=True))", "dout * s * (1 - s)", {"diagonal-jacobian"},
+        "every output of a group depends on every input of it", False,
+    ),
+    "pytorch/pytorch 4355: the local derivative alone": (
+        SIGMOID, "dout * a * (1 - a)", "a * (1 - a)", {"ignores-dout"}, "does not change with dout", True,
+    ),
+    "jingtinghuang/CS231n-Spring-2017 3: half of the regularisation": (
+        LINEAR, "dW += 2 * reg * W", "dW += reg * W", {"regularization"}, "the gradient of the L2 term", True,
+    ),
+    "dennybritz/nn-from-scratch 13: the loss a mean, its gradient a sum": (
+        LINEAR, "X.T @ p / N", "X.T @ p", {"scale-batch"}, "returned / true = 5 = N = X.shape[0]", True,
+    ),
+    "andersbll/nnet 4: weight decay subtracted": (
+        LINEAR, "dW += 2 * reg * W", "dW -= 2 * reg * W", {"regularization"}, "the gradient of the L2 term", True,
+    ),
+    "andersbll/nnet 4: another function's derivative": (
+        SIGMOID, "dout * a * (1 - a)", "dout * (1 - a**2)", {"wrong-local-derivative"},
+        "the local derivative of x is 1 - out**2; forward's is out * (1 - out)", False,
+    ),
+    "ddbourgin/numpy-ml 94: the mask not applied": (
+        DROPOUT, "dout * mask / keep", "dout / keep", {"wrong-mask"}, "wrong exactly where out is 0", True,
+    ),
+    "cthorey/CS231 1: the caller's dnext_c changed": (
+        LSTM_STEP, "dnext_c = dnext_c + dnext_h", "dnext_c += dnext_h", {"mutates-dout"}, "backward writes into dout",
+        True,
+    ),
+    "CaptainE/RNN-LSTM-in-numpy 1: a gate without its derivative": (
+        LSTM_STEP, "do * o * (1 - o)", "do", {"wrong-local-derivative", "wrong-term"},
+        "right so far: dnext_c, di, df, do, dg", False,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("thread", THREADS)
+def test_its_reader_is_told_the_cause_the_line_and_where_proven_the_fix(tmp_path, thread):
+    right, old, new, causes, answer, is_mended = THREADS[thread]
+    report, line = asked(tmp_path, right, old, new)
+    text = report.format(tell="fix", width=80)
+    said = " ".join(text.split())
     assert not report
-    assert report.cause in causes, report.format(tell="fix")
-    assert abs(report.line - line) <= 1, report.format(tell="fix")
-    assert len(report.format(tell="fix", width=80).splitlines()) <= 25
+    assert report.cause in causes, text
+    assert f"cause: {report.cause}; " in said, text
+    assert answer in said, text
+    assert abs(report.line - line) <= 1, text
+    assert f"line {report.line}: {' '.join(report.why.statement.split())}" in said, text
+    assert ("fix, with which every setting passes" in said) >= is_mended, text
+    assert len(text.splitlines()) <= 25, text
+    assert max(map(len, text.splitlines())) <= 80, text
 
 
-@pytest.mark.parametrize("text", [NORM, CONV, EMBEDDING, SOFTMAX, LINEAR, SIGMOID, AFFINE, LSTM_STEP])
-def test_those_who_asked_about_right_code_are_told_so(tmp_path, text):
-    report, _ = asked(tmp_path, text)
+RIGHT = {
+    "darknet 1634: a norm": NORM,
+    "oreilly-japan/deep-learning-from-scratch 27: patches that add up": CONV,
+    "embedding": EMBEDDING,
+    "softmax": SOFTMAX,
+    "mantasu/cs231n 10: a loss": LINEAR,
+    "iamtrask.github.io 12: a sigmoid's slope from its output": SIGMOID,
+    "apache/mxnet 2427: a sum over the batch": AFFINE,
+    "lstm": LSTM_STEP,
+    "dropout": DROPOUT,
+    "ghosert/cmd-editor 2058: maxima of several windows": POOL,
+}
+
+
+@pytest.mark.parametrize("thread", RIGHT)
+def test_those_who_asked_about_right_code_are_told_so(tmp_path, thread):
+    report, _ = asked(tmp_path, RIGHT[thread])
     assert report
     assert report.why is None
 
 
 def test_a_term_that_is_zero_may_be_left_out(tmp_path):
+    """pjreddie/darknet 1723: the mean's gradient with and without its way through the variance."""
     more = NORM.replace("/ std\n    dx", "/ std + dvar * np.sum(-2 * (x - mean), axis=0) / N\n    dx")
     assert more != NORM
     assert asked(tmp_path, more)[0]

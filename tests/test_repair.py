@@ -341,6 +341,20 @@ def test_the_kind_of_the_edit_tells_the_cause(kind, pair_in):
     assert (found.kind, found.cause) == (kind, CAUSES[kind])
 
 
+@pytest.mark.parametrize(("right", "wrong"), [("dout * out", "-dout * out"), ("dout * out", "dout * out / len(out)")])
+def test_what_is_too_much_is_left_out_rather_than_undone_by_more(right, wrong, pair_in):
+    pair = pair_in(f"""
+def exp_forward(x):
+    out = np.exp(x)
+    return out, out
+
+def exp_backward(dout, out):
+    dx = {wrong}
+    return dx
+""")
+    assert [edit.after.strip() for edit in mended(pair).edits] == [f"dx = {right}"]
+
+
 def test_indices_that_repeat_are_all_added(pair_in):
     pair = pair_in("""
 def word_embedding_forward(x, W):
