@@ -3,6 +3,9 @@
 import functools
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+
+BLOCK = 1 << 16  # elements: a formula's few arrays of them lie in a second-level cache, and few calls are made
 LEAST = 1 << 18  # elements to move for which a second thread is worth its start, some 50 microseconds
 
 
@@ -27,6 +30,25 @@ def over_batch(function, N, size):
         return [first, *(other.result() for other in others)]
     finally:
         blas.set_num_threads(threads)
+
+
+def in_blocks(formula, x, *others):
+    """An array like `x` that ``formula(x, *others, out)`` fills, called on 1-D blocks that stay in cache.
+
+    For elementwise formulas of many passes in place: what they need on the way is never larger than a block. Memory
+    order is kept.
+    """
+    out = np.empty_like(x)
+    axes = sorted(range(x.ndim), key=lambda axis: -out.strides[axis])  # as they lie in memory
+    flat = [np.asarray(array).transpose(axes).reshape(-1) for array in (x, *others, out)]
+
+    def fill(part):
+        for start in range(part.start, part.stop, BLOCK):
+            block = slice(start, min(start + BLOCK, part.stop))
+            formula(*(array[block] for array in flat))
+
+    over_batch(fill, out.size, out.size)
+    return out
 
 
 @functools.cache

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from ._checks import check_range
+from ._threads import in_blocks
 from .base import Layer
 
 
@@ -169,20 +170,19 @@ class GELU(Layer):
         self.approximate = approximate
 
     def forward(self, x):
-        phi = _normal_cdf(x) if self.approximate == "none" else _normal_cdf_tanh(x)
+        if self.approximate == "tanh":
+            x = np.asarray(x, np.result_type(x, 1.0))
+            self.cache = x
+            return in_blocks(_gelu_tanh, x)
+        phi = _normal_cdf(x)
         self.cache = x, phi
         return x * phi
 
     def backward(self, dout):
+        if self.approximate == "tanh":
+            return in_blocks(_gelu_tanh_backward, self.cache, dout)
         x, phi = self.cache
-        if self.approximate == "none":
-            density = np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
-        else:  # phi = (1 + tanh u) / 2, so phi' = 2 phi (1 - phi) u'
-            density = 2 * phi * (1 - phi) * (_ROOT_2_OVER_PI * (1 + 3 * 0.044715 * x * x))
-        return dout * (phi + x * density)
-
-
-_ROOT_2_OVER_PI = math.sqrt(2 / math.pi)
+        return dout * (phi + x * np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi)))
 
 
 def _normal_cdf(x):
@@ -191,9 +191,39 @@ def _normal_cdf(x):
     return ndtr(x)
 
 
-def _normal_cdf_tanh(x):
-    u = _ROOT_2_OVER_PI * x * (1 + 0.044715 * x * x)  # never x**3: a float32 power is a hundred times slower
-    return 0.5 * (1 + np.tanh(u))
+_ROOT_2_OVER_PI = math.sqrt(2 / math.pi)
+_CUBIC = 0.044715 * _ROOT_2_OVER_PI
+
+
+def _gelu_tanh(x, out):
+    """Into `out`: x (1 + tanh u) / 2 with u = x (a + b x^2); never x**3, a float32 power is a hundred times slower."""
+    np.multiply(x, x, out=out)
+    out *= _CUBIC
+    out += _ROOT_2_OVER_PI
+    out *= x
+    np.tanh(out, out=out)
+    out += 1
+    out *= x
+    out *= 0.5
+
+
+def _gelu_tanh_backward(x, dout, dx):
+    """Into `dx`: dout (1 + t) (1 + (1 - t) x u') / 2, where t = tanh u is worked out again rather than kept."""
+    square = x * x
+    t = square * _CUBIC
+    t += _ROOT_2_OVER_PI
+    t *= x
+    np.tanh(t, out=t)
+    square *= 3 * _CUBIC
+    square += _ROOT_2_OVER_PI
+    square *= x  # x u'
+    np.subtract(1, t, out=dx)
+    dx *= square
+    dx += 1
+    t += 1
+    dx *= t
+    dx *= 0.5
+    dx *= dout
 
 
 class Softmax(Layer):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._checks import as_features, check_positive
+from ._images import column_sums
 from .base import Layer, Parameter
 from .initializers import he_normal
 
@@ -67,4 +68,4 @@ class Affine(Layer):
     def add_grads(self, dout):
         _, rows = self.cache
         self.W.add_grad_matmul(rows.T, dout)
-        self.b.add_grad(dout.sum(axis=0))  # b was broadcast over the rows
+        self.b.add_grad(column_sums(dout))  # b was broadcast over the rows

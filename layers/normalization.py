@@ -162,26 +162,27 @@ class LayerNorm(Layer):
         x = np.asarray(x, gamma.dtype)
         if x.ndim < 1 or x.shape[-1] != len(gamma):
             raise ValueError(_wrong_shape(f"(..., {len(gamma)})", x))
-        x_hat, _, var = _centre(x, axis=-1)
-        inv_std = 1 / np.sqrt(var + self.eps)  # (..., 1)
+        x_hat, var = _centre_rows(x.reshape(-1, len(gamma)))  # (..., D) -> (R, D), one example a row
+        inv_std = 1 / np.sqrt(var + self.eps)  # (R, 1)
         x_hat *= inv_std
         self.cache = x_hat, inv_std
         out = x_hat * gamma
         out += self.beta.value
-        return out
+        return out.reshape(x.shape)
 
     def backward(self, dout):
         x_hat, inv_std = self.cache
-        leading = tuple(range(dout.ndim - 1))
-        self.gamma.add_grad((dout * x_hat).sum(axis=leading))  # gamma and beta were broadcast over the leading axes
-        self.beta.add_grad(dout.sum(axis=leading))
-        dx_hat = dout * self.gamma.value
-        slope = np.einsum("...d,...d->...", dx_hat, x_hat)[..., None] / -x_hat.shape[-1]
-        dx = x_hat * slope  # through the variance
-        dx -= dx_hat.mean(axis=-1, keepdims=True)  # through the mean
-        dx += dx_hat
+        gamma, shape, dout = self.gamma.value, dout.shape, dout.reshape(x_hat.shape)
+        product = dout * x_hat
+        self.gamma.add_grad(column_sums(product))  # gamma and beta were broadcast over the rows
+        self.beta.add_grad(column_sums(dout))
+        n = len(gamma)
+        slope, mean = product @ gamma / -n, dout @ gamma / n  # of dx_hat = dout * gamma, which need not be there yet
+        dx = np.multiply(x_hat, slope[:, None], out=product)  # through the variance
+        dx -= mean[:, None]  # through the mean
+        dx += dout * gamma
         dx *= inv_std
-        return dx
+        return dx.reshape(shape)
 
 
 def _as_rows(x):
@@ -198,7 +199,11 @@ def _from_rows(rows, shape):
 
 
 def _centre_columns(rows):
-    """As `_centre`, for the columns of (R, D): (x - mean, mean, biased variance)."""
+    """(x - mean, mean, biased variance) of each column of (R, D); mean and variance of nothing are 0.
+
+    The mean of the centred values is not quite 0: it is the error of the first mean, which in float32 and far from 0
+    is not small beside the spread. So it is taken off too; and never E[x**2] - E[x]**2, which cancels.
+    """
     n = max(1, len(rows))
     mean = column_sums(rows) / n
     centred = rows - mean
@@ -207,19 +212,13 @@ def _centre_columns(rows):
     return centred, mean + error, column_sums(centred * centred) / n
 
 
-def _centre(x, axis):
-    """(x - mean, mean, biased variance) over `axis`, kept with size 1; mean and variance of nothing are 0.
-
-    The mean of the centred values is not quite 0: it is the error of the first mean, which in float32 and far from 0
-    is not small beside the spread. So it is taken off too; and never E[x**2] - E[x]**2, which cancels.
-    """
-    n = max(1, x.shape[axis])
-    mean = x.sum(axis=axis, keepdims=True) / n
-    centred = x - mean
-    error = centred.sum(axis=axis, keepdims=True) / n
-    centred -= error
-    mean += error
-    return centred, mean, (centred * centred).sum(axis=axis, keepdims=True) / n
+def _centre_rows(rows):
+    """(x - mean, biased variance) of each row of (R, D), the variance as a column; the mean as in `_centre_columns`."""
+    D = rows.shape[1]
+    average = np.full((D, 1), 1 / D, rows.dtype)
+    centred = rows - rows @ average
+    centred -= centred @ average
+    return centred, np.einsum("rd,rd->r", centred, centred)[:, None] / D
 
 
 def _wrong_shape(expected, x):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._checks import check_positive
+from ._images import column_sums
 from ._sequence_checks import check_indices, check_mask
 from .base import Layer, Parameter
 from .initializers import xavier_uniform
@@ -73,7 +74,7 @@ class TemporalAffine(Layer):
         rows, drows = self.cache, self._rows(dout)
         self.W.add_grad_matmul(rows.T, drows)
         if self.b is not None:
-            self.b.add_grad(drows.sum(axis=0))  # b was broadcast over examples and steps
+            self.b.add_grad(column_sums(drows))  # b was broadcast over examples and steps
 
     def _rows(self, dout):
         return dout.reshape(len(self.cache), dout.shape[-1])
