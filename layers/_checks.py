@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 
-def as_features(name: str, x: Any, features: int, dtype: Any) -> np.ndarray:
-    """`x` in `dtype`, of shape (N, d1, ..., dk) with d1 * ... * dk features."""
+def as_rows(name: str, x: Any, features: int, dtype: Any) -> tuple[tuple[int, ...], np.ndarray]:
+    """The shape of `x`, (N, d1, ..., dk), and `x` in `dtype` as rows (N, `features`), d1 * ... * dk of them."""
     x = np.asarray(x, dtype)
+    if x.ndim == 2 and x.shape[1] == features:
+        return x.shape, x
     if x.ndim < 2 or math.prod(x.shape[1:]) != features:
         raise ValueError(
             f"{name} must have shape (N, {features}), {features} features an example; got {x.shape}. "
             "Make the layer with the width of its input, or reshape the input to one row an example"
         )
-    return x
+    return x.shape, x.reshape(len(x), features)  # N may be 0
 
 
 def check_positive(name: str, value: Any) -> Any:

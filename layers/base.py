@@ -312,18 +312,23 @@ def _shape_of(out: Any) -> Any:
 
 
 def _remembering(forward: Any) -> Any:
-    """`forward`, which also notes the shape of its output; a few hundred nanoseconds."""
+    """`forward`, which also notes the shape of its output: some hundred nanoseconds, fewer where it takes x alone."""
 
-    @functools.wraps(forward)
-    def remembering(self: Any, *inputs: Any, **options: Any) -> Any:
-        out = forward(self, *inputs, **options)
+    def note(self: Any, out: Any) -> Any:
         try:
             self._out_shape = out.shape
         except AttributeError:  # several outputs, or the float of a loss
             self._out_shape = _shape_of(out)
         return out
 
-    return remembering
+    def of_x(self: Any, x: Any) -> Any:
+        return note(self, forward(self, x))
+
+    def of_any(self: Any, *inputs: Any, **options: Any) -> Any:
+        return note(self, forward(self, *inputs, **options))
+
+    x_alone = list(inspect.signature(forward).parameters) == ["self", "x"]
+    return functools.wraps(forward)(of_x if x_alone else of_any)
 
 
 def _checking(backward: Any) -> Any:
