@@ -1,8 +1,9 @@
 """Images (N, C, H, W) and the windows that slide over them: what convolution, pooling and image norms share.
 
-The arrays that these layers return have the shape (N, C, H, W) but lie in memory as (N, H, W, C): the channels of a
-pixel are neighbours, so that windows are copied in long runs, and a bias or a norm meets its channels in the innermost
-loop. NumPy's elementwise functions keep that order, so a net rearranges its images once, at the first layer.
+The arrays that these layers return have the shape (N, C, H, W) but lie in memory as (H, W, N, C): shifted by a pixel,
+an image is a stretch of the same memory, which N C numbers share, so that windows, taps and tiles are long runs; and a
+bias or a norm meets its channels in the innermost loop. NumPy's elementwise functions keep that order, so a net
+rearranges its images once, at the first layer.
 """
 
 from __future__ import annotations
@@ -67,15 +68,15 @@ def column_sums(rows: np.ndarray) -> np.ndarray:
     return sums
 
 
-def channels_last(x: np.ndarray) -> np.ndarray:
-    """(N, C, H, W) -> contiguous (N, H, W, C); a view where the memory lies so already."""
-    last = x.transpose(0, 2, 3, 1)
-    if last.flags.c_contiguous:
-        return last
-    rows = np.ascontiguousarray(x.transpose(0, 2, 1, 3))  # (N, H, C, W): two short steps are thrice as fast as one
-    return np.ascontiguousarray(rows.transpose(0, 1, 3, 2))
+def pixels_first(x: np.ndarray) -> np.ndarray:
+    """(N, C, H, W) -> contiguous (H, W, N, C); a view where the memory lies so already."""
+    pixels = x.transpose(2, 3, 0, 1)
+    if pixels.flags.c_contiguous:
+        return pixels
+    rows = np.ascontiguousarray(x.transpose(0, 2, 3, 1))  # (N, H, W, C): two short steps are twice as fast as one
+    return np.ascontiguousarray(rows.transpose(1, 2, 0, 3))
 
 
 def channels_first(x: np.ndarray) -> np.ndarray:
-    """(N, H, W, C) -> (N, C, H, W), a view."""
-    return x.transpose(0, 3, 1, 2)
+    """(H, W, N, C) -> (N, C, H, W), a view."""
+    return x.transpose(2, 3, 0, 1)

@@ -1,4 +1,4 @@
-"""Work on the examples of a batch, shared among as many threads as BLAS may use."""
+"""Work in parts, shared among as many threads as BLAS may use."""
 
 import functools
 from concurrent.futures import ThreadPoolExecutor
@@ -9,24 +9,29 @@ BLOCK = 1 << 16  # elements: a formula's few arrays of them lie in a second-leve
 LEAST = 1 << 18  # elements to move for which a second thread is worth its start, some 50 microseconds
 
 
-def over_batch(function, N, size):
-    """Call ``function(part)`` for slices that make up N examples, and return what it returns for each, in their order.
+def in_parts(function, count, size):
+    """Call ``function(part)`` for slices that make up `count` things, and return what it returns for each, in order.
 
     NumPy lets other threads run while it copies and multiplies. Products of few columns gain little from BLAS's own
-    threads, copies nothing; so each thread takes a part of the batch, with BLAS held to one thread for the time. The
-    parts depend on the number of threads alone: the same number gives the same bits. Below `size` elements to move, or
-    where BLAS has one thread (`train.py --threads 1`, OMP_NUM_THREADS=1), all is one part.
+    threads, copies nothing; so each thread takes a part, with BLAS held to one thread for the time. The parts depend on
+    the number of threads alone: the same number gives the same bits. Below `size` elements to move, or where BLAS has
+    one thread (`train.py --threads 1`, OMP_NUM_THREADS=1), all is one part.
     """
-    blas = _blas() if size >= LEAST and N > 1 else None
-    threads = 1 if blas is None else blas.num_threads
-    if blas is None or threads < 2:
-        return [function(slice(0, N))]
-    parts = min(threads, N)
-    slices = [slice(N * i // parts, N * (i + 1) // parts) for i in range(parts)]
+    blas = _blas() if size >= LEAST and count > 1 else None
+    parts = 1 if blas is None else min(blas.num_threads, count)
+    return each(function, [slice(count * i // parts, count * (i + 1) // parts) for i in range(parts)])
+
+
+def each(function, items):
+    """``[function(item) for item in items]``, the first here and the others on threads of their own."""
+    if len(items) < 2:
+        return [function(item) for item in items]
+    blas = _blas()
+    threads = blas.num_threads
     blas.set_num_threads(1)
     try:
-        others = [_pool().submit(function, part) for part in slices[1:]]
-        first = function(slices[0])
+        others = [_pool().submit(function, item) for item in items[1:]]
+        first = function(items[0])
         return [first, *(other.result() for other in others)]
     finally:
         blas.set_num_threads(threads)
@@ -47,7 +52,7 @@ def in_blocks(formula, x, *others):
             block = slice(start, min(start + BLOCK, part.stop))
             formula(*(array[block] for array in flat))
 
-    over_batch(fill, out.size, out.size)
+    in_parts(fill, out.size, out.size)
     return out
 
 
@@ -59,7 +64,7 @@ def _blas():
     except ImportError:
         return None
     found = ThreadpoolController().select(user_api="blas").lib_controllers
-    return next((each for each in found if "numpy" in each.filepath), None)
+    return next((library for library in found if "numpy" in library.filepath), None)
 
 
 @functools.cache

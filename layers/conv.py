@@ -6,9 +6,10 @@ same map with forward and backward exchanged.
 
 import numpy as np
 
+from . import _winograd
 from ._checks import check_positive
 from ._correlate import correlate, correlate_filters, correlate_transposed
-from ._images import as_images, as_pair, channels_first, channels_last, window_positions
+from ._images import as_images, as_pair, channels_first, pixels_first, window_positions
 from .base import Layer, Parameter
 from .initializers import he_normal
 
@@ -49,9 +50,9 @@ class _Convolution(Layer):
         return None if self.b is None else self.b.value.reshape(self.groups, -1)
 
     def _grouped(self, images):
-        """(N, C, H, W) -> (N, H, W, G, C/G)."""
-        last = channels_last(images)
-        return last.reshape(*last.shape[:3], self.groups, last.shape[3] // self.groups)
+        """(N, C, H, W) -> (H, W, N, G, C/G)."""
+        pixels = pixels_first(images)
+        return pixels.reshape(*pixels.shape[:3], self.groups, pixels.shape[3] // self.groups)
 
     def _add_parameter_grads(self, dfilters, dout):
         self.W.add_grad(dfilters.transpose(0, 4, 3, 1, 2).reshape(self.W.value.shape))
@@ -71,7 +72,7 @@ def _check_groups(groups, in_channels, out_channels):
 
 
 def _ungrouped(grouped):
-    """(N, H, W, G, C/G) -> (N, C, H, W)."""
+    """(H, W, N, G, C/G) -> (N, C, H, W)."""
     return channels_first(grouped.reshape(*grouped.shape[:3], grouped.shape[3] * grouped.shape[4]))
 
 
@@ -144,24 +145,32 @@ class Conv2D(_Convolution):
 
     def _forward(self, x):
         size = window_positions(x.shape[2:], self.kernel_size, self.stride, self.padding, self.dilation)
-        x = self._grouped(x)
-        out = np.empty((len(x), *size, self.groups, self.out_channels // self.groups), x.dtype)
-        correlate(x, self._filters(), out, self.stride, self.padding, self.dilation, self._bias())
-        self.cache = x
+        x, filters = self._grouped(x), self._filters()
+        out = np.empty((*size, x.shape[2], self.groups, filters.shape[-1]), x.dtype)
+        if _winograd.pays(filters, out, self.stride, self.dilation):
+            self.cache = _winograd.correlate(x[..., 0, :], filters[0], out[..., 0, :], self.padding, self._bias())
+        else:
+            correlate(x, filters, out, self.stride, self.padding, self.dilation, self._bias())
+            self.cache = x
         return _ungrouped(out)
 
     def _backward(self, dout):
-        x, dout = self.cache, self._grouped(dout)
+        dout = self._grouped(dout)
+        if isinstance(self.cache, _winograd.Tiles):
+            dfilters, dx = _winograd.gradients(self.cache, dout[..., 0, :], self._filters()[0])
+            self._add_parameter_grads(dfilters[None], dout)
+            return channels_first(dx)
         self._add_grads(dout)
-        dx = np.empty_like(x)
+        dx = np.empty_like(self.cache)
         correlate_transposed(dout, self._filters(), dx, self.stride, self.padding, self.dilation)
         return _ungrouped(dx)
 
     def _add_grads(self, dout):
-        x = self.cache
-        self._add_parameter_grads(
-            correlate_filters(x, dout, self.kernel_size, self.stride, self.padding, self.dilation), dout
-        )
+        if isinstance(self.cache, _winograd.Tiles):
+            dfilters = _winograd.gradients(self.cache, dout[..., 0, :])[0][None]
+        else:
+            dfilters = correlate_filters(self.cache, dout, self.kernel_size, self.stride, self.padding, self.dilation)
+        self._add_parameter_grads(dfilters, dout)
 
 
 class Conv1D(Conv2D):
@@ -283,7 +292,7 @@ class ConvTranspose2D(_Convolution):
                 f"kernel_size {self.kernel_size}, padding {self.padding}. Pad less, or give a larger image"
             )
         x = self._grouped(x)
-        out = np.empty((len(x), height, width, self.groups, self.out_channels // self.groups), x.dtype)
+        out = np.empty((height, width, x.shape[2], self.groups, self.out_channels // self.groups), x.dtype)
         correlate_transposed(x, self._filters(), out, self.stride, self.padding, self.dilation, self._bias())
         self.cache = x
         return _ungrouped(out)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ._checks import check_positive, check_range
-from ._images import as_images, channels_first, channels_last
+from ._images import as_images, channels_first, pixels_first
 from .base import Layer, Parameter
 
 
@@ -67,7 +67,7 @@ class GroupNorm(Layer):
         x_hat = _pixels(x)
         x_hat = x_hat - self._means(x_hat)
         x_hat -= self._means(x_hat)  # the error of the first mean, not small far from 0 in float32
-        inv_std = 1 / np.sqrt(self._means(x_hat * x_hat) + self.eps)  # (N, 1, C)
+        inv_std = 1 / np.sqrt(self._means(x_hat * x_hat) + self.eps)  # (N, C)
         x_hat *= inv_std
         self.cache = x_hat, inv_std
         out = x_hat * gamma
@@ -87,11 +87,11 @@ class GroupNorm(Layer):
         return _images(dx, shape)
 
     def _means(self, pixels):
-        """(N, H W, C) -> (N, 1, C): at each channel the mean over the pixels of its group; 0 where there are none."""
-        N, P, C = pixels.shape
+        """(H W, N, C) -> (N, C): at each channel the mean over the pixels of its group; 0 where there are none."""
+        P, N, C = pixels.shape
         G = self.num_groups
-        means = pixels.sum(axis=1).reshape(N, G, C // G).sum(axis=2) / max(1, P * C // G)
-        return np.repeat(means, C // G, axis=1)[:, None]
+        means = pixels.sum(axis=0).reshape(N, G, C // G).sum(axis=2) / max(1, P * C // G)
+        return np.repeat(means, C // G, axis=1)
 
 
 class InstanceNorm(GroupNorm):
@@ -131,12 +131,12 @@ class InstanceNorm(GroupNorm):
 
 
 def _pixels(images):
-    """(N, C, H, W) -> (N, H W, C)."""
+    """(N, C, H, W) -> (H W, N, C)."""
     N, C, H, W = images.shape
-    return channels_last(images).reshape(N, H * W, C)
+    return pixels_first(images).reshape(H * W, N, C)
 
 
 def _images(pixels, shape):
-    """(N, H W, C) -> (N, C, H, W), the given shape."""
+    """(H W, N, C) -> (N, C, H, W), the given shape."""
     N, C, H, W = shape
-    return channels_first(pixels.reshape(N, H, W, C))
+    return channels_first(pixels.reshape(H, W, N, C))

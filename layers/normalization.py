@@ -5,8 +5,11 @@ import math
 import numpy as np
 
 from ._checks import check_positive, check_range
-from ._images import channels_first, channels_last, column_sums
+from ._images import channels_first, column_sums, pixels_first
+from ._threads import in_parts
 from .base import Layer, Parameter
+
+_BLOCK, _ROWS = 1 << 15, 1 << 8  # numbers and rows of a product that is made only to be summed
 
 
 class BatchNorm(Layer):
@@ -76,34 +79,48 @@ class BatchNorm(Layer):
         x = np.asarray(x, gamma.dtype)
         if x.ndim not in (2, 4) or x.shape[1] != len(gamma):
             raise ValueError(_wrong_shape(f"(N, {len(gamma)}) or (N, {len(gamma)}, H, W)", x))
-        rows = _as_rows(x)
+        rows, N = _as_rows(x)
         if self.training:
-            x_hat, mean, var = _centre_columns(rows)
-            self._update_running(mean, var, len(rows))
+            centred, error, mean, var = _centre_columns(rows, N, len(gamma))
+            self._update_running(mean, var, x.size // len(gamma))
         else:
-            x_hat, var = rows - self.running_mean, self.running_var
+            centred, error, var = rows - np.tile(self.running_mean, N), 0, self.running_var
         inv_std = 1 / np.sqrt(var + self.eps)  # (D,)
-        x_hat *= inv_std
-        self.cache = x_hat, inv_std, self.training
-        out = x_hat * gamma
-        out += self.beta.value
+        self.cache = centred, error, inv_std, self.training  # x_hat = (centred - error) inv_std
+        factor = gamma * inv_std
+        scale, shift = np.tile(factor, N), np.tile(self.beta.value - error * factor, N)
+        out = np.empty_like(rows)
+
+        def write(part):
+            np.multiply(centred[part], scale, out=out[part])
+            out[part] += shift
+
+        in_parts(write, len(rows), rows.size)
         return _from_rows(out, x.shape)
 
     def backward(self, dout):
-        x_hat, inv_std, training = self.cache
-        shape, dout = dout.shape, _as_rows(dout)
-        dgamma = column_sums(dout * x_hat)  # gamma and beta were broadcast over the rows
-        dbeta = column_sums(dout)
+        centred, error, inv_std, training = self.cache
+        shape, D, (dout, N) = dout.shape, len(inv_std), _as_rows(dout)
+        dgamma, dbeta = _sums(lambda part: (_dots(dout[part], centred[part]), column_sums(dout[part])), dout, D)
+        dgamma = inv_std * (dgamma - error * dbeta)  # gamma and beta were broadcast over the rows
         self.gamma.add_grad(dgamma)
         self.beta.add_grad(dbeta)
         factor = self.gamma.value * inv_std
         if not training:
-            return _from_rows(dout * factor, shape)
-        n = max(1, len(x_hat))
-        dx = x_hat * (dgamma / -n)  # through the variance
-        dx -= dbeta / n  # through the mean
-        dx += dout
-        dx *= factor
+            return _from_rows(dout * np.tile(factor, N), shape)
+        n = max(1, dout.size // D)
+        slope = inv_std * dgamma / -n  # through the variance
+        shift = dbeta / -n - error * slope  # through the mean
+        scale, slope, shift = (np.tile(v, N) for v in (factor, slope, shift))
+        dx = np.empty_like(centred)
+
+        def write(part):
+            np.multiply(centred[part], slope, out=dx[part])
+            dx[part] += dout[part]
+            dx[part] += shift
+            dx[part] *= scale
+
+        in_parts(write, len(dx), dx.size)
         return _from_rows(dx, shape)
 
     def _update_running(self, mean, var, n):
@@ -186,8 +203,11 @@ class LayerNorm(Layer):
 
 
 def _as_rows(x):
-    """(N, D) as it is; (N, C, H, W) -> (N H W, C)."""
-    return x if x.ndim == 2 else channels_last(x).reshape(-1, x.shape[1])
+    """(N, D) as it is, with 1; (N, D, H, W) -> (H W, N D), with N: each row holds all features N times."""
+    if x.ndim == 2:
+        return x, 1
+    N, D, H, W = x.shape
+    return pixels_first(x).reshape(H * W, N * D), N
 
 
 def _from_rows(rows, shape):
@@ -195,21 +215,38 @@ def _from_rows(rows, shape):
     if len(shape) == 2:
         return rows
     N, C, H, W = shape
-    return channels_first(rows.reshape(N, H, W, C))
+    return channels_first(rows.reshape(H, W, N, C))
 
 
-def _centre_columns(rows):
-    """(x - mean, mean, biased variance) of each column of (R, D); mean and variance of nothing are 0.
+def _sums(terms, rows, D):
+    """What ``terms(part)`` sums up, over all parts of the rows; each (N D,) -> (D,)."""
+    parts = zip(*in_parts(terms, len(rows), rows.size))
+    return [sum(part).reshape(-1, D).sum(axis=0) for part in parts]
+
+
+def _dots(a, b):
+    """Sums over rows of ``a * b``, (R, D) -> (D,): some rows at a time, which stay in the cache and round less."""
+    step = min(_ROWS, max(1, _BLOCK // max(1, a.shape[1])))
+    return sum(column_sums(a[i : i + step] * b[i : i + step]) for i in range(0, max(1, len(a)), step))
+
+
+def _centre_columns(rows, N, D):
+    """For the D features of `_as_rows`: (x less its first mean, the mean of that, the mean, the biased variance).
 
     The mean of the centred values is not quite 0: it is the error of the first mean, which in float32 and far from 0
-    is not small beside the spread. So it is taken off too; and never E[x**2] - E[x]**2, which cancels.
+    is not small beside the spread. It is told, not taken off, which would be one more pass. And never
+    E[x**2] - E[x]**2, which cancels. Mean and variance of nothing are 0.
     """
-    n = max(1, len(rows))
-    mean = column_sums(rows) / n
-    centred = rows - mean
-    error = column_sums(centred) / n
-    centred -= error
-    return centred, mean + error, column_sums(centred * centred) / n
+    n = max(1, rows.size // D)
+    first = _sums(lambda part: [column_sums(rows[part])], rows, D)[0] / n
+    centred, shift = np.empty_like(rows), np.tile(first, N)
+
+    def centre(part):
+        np.subtract(rows[part], shift, out=centred[part])
+        return column_sums(centred[part]), _dots(centred[part], centred[part])
+
+    error, squares = (sums / n for sums in _sums(centre, rows, D))
+    return centred, error, first + error, np.maximum(squares - error * error, 0)
 
 
 def _centre_rows(rows):

@@ -8,7 +8,8 @@ import math
 
 import numpy as np
 
-from ._images import as_images, as_pair, channels_first, channels_last, check_some_pixel, window_positions
+from ._images import as_images, as_pair, channels_first, check_some_pixel, pixels_first, window_positions
+from ._threads import in_parts
 from .base import Layer
 
 
@@ -87,8 +88,13 @@ class MaxPool2D(_Pool2D):
         x = as_images(x)
         size = self._positions(x.shape[2:])
         out = np.full_like(x, -math.inf, shape=(*x.shape[:2], *size))
-        for there, here in self._taps(x.shape[2:], size):
-            np.maximum(out[there], x[here], out=out[there])
+
+        def pool(part):
+            images, largest = x[part], out[part]
+            for there, here in self._taps(x.shape[2:], size):
+                np.maximum(largest[there], images[here], out=largest[there])
+
+        in_parts(pool, len(x), x.size)
         self.cache = x, out
         return out
 
@@ -96,11 +102,15 @@ class MaxPool2D(_Pool2D):
         x, out = self.cache
         dx = np.zeros_like(x, dtype=dout.dtype)
         free = np.ones_like(out, dtype=bool)  # windows whose maximum has not been met
-        for there, here in self._taps(x.shape[2:], out.shape[2:]):
-            met = x[here] == out[there]
-            met &= free[there]
-            free[there] ^= met
-            dx[here] += dout[there] * met
+
+        def share_out(part):
+            for there, here in self._taps(x.shape[2:], out.shape[2:]):
+                met = x[part][here] == out[part][there]
+                met &= free[part][there]
+                free[part][there] ^= met
+                dx[part][here] += dout[part][there] * met
+
+        in_parts(share_out, len(x), x.size)
         return dx
 
 
@@ -185,8 +195,8 @@ class GlobalAvgPool2D(Layer):
 
     def backward(self, dout):
         N, C, H, W = self.cache
-        dx = np.empty((N, H, W, C), dout.dtype)
-        dx[...] = (dout / (H * W))[:, None, None]
+        dx = np.empty((H, W, N, C), dout.dtype)
+        dx[...] = dout / (H * W)
         return channels_first(dx)
 
 
@@ -202,13 +212,13 @@ class GlobalMaxPool2D(Layer):
     def forward(self, x):
         x = as_images(x)
         check_some_pixel(x)
-        pixels = channels_last(x).reshape(len(x), x.shape[2] * x.shape[3], x.shape[1])  # (N, H W, C)
-        first = pixels.argmax(axis=1)[:, None]
+        pixels = pixels_first(x).reshape(x.shape[2] * x.shape[3], *x.shape[:2])  # (H W, N, C)
+        first = pixels.argmax(axis=0)[None]
         self.cache = x.shape, first
-        return np.take_along_axis(pixels, first, axis=1)[:, 0]
+        return np.take_along_axis(pixels, first, axis=0)[0]
 
     def backward(self, dout):
         (N, C, H, W), first = self.cache
-        dx = np.zeros((N, H * W, C), dout.dtype)
-        np.put_along_axis(dx, first, dout[:, None], axis=1)
-        return channels_first(dx.reshape(N, H, W, C))
+        dx = np.zeros((H * W, N, C), dout.dtype)
+        np.put_along_axis(dx, first, dout[None], axis=0)
+        return channels_first(dx.reshape(H, W, N, C))

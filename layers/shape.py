@@ -31,9 +31,14 @@ class Flatten(Layer):
             raise ValueError(
                 f"x must have shape (N, d1, ..., dk); got {x.shape}. Add the axis of examples with x[None]"
             )
-        self.cache = x.shape
+        self.cache = x
         return x.reshape(len(x), math.prod(x.shape[1:]))  # never -1, which is undecided where N = 0
 
     def backward(self, dout):
-        x_shape = self.cache
-        return dout.reshape(x_shape)
+        x = self.cache
+        dx = dout.reshape(x.shape)
+        if x.flags.c_contiguous:
+            return dx
+        out = np.empty_like(x, dtype=dx.dtype)  # in the order of memory of `x`, as the layers below work fastest
+        out[...] = dx
+        return out

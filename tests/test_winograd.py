@@ -1,0 +1,117 @@
+"""Winograd's convolution is a faster way to the same numbers: the plain way in float64 is the reference."""
+
+import importlib.util
+import pathlib
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from layers import Conv2D, _tiles, _winograd
+from layers._correlate import correlate, correlate_filters, correlate_transposed
+
+RNG = np.random.default_rng(0)
+BT = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
+      [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]  # fmt: skip
+AT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
+
+
+def draw(*shape):
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def close(mine, exact):
+    """Ten times float32's rounding of sums of this size."""
+    np.testing.assert_allclose(mine, exact, rtol=0, atol=3e-5 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize(
+    ("formula", "matrix"), [("BT", BT), ("B", np.transpose(BT)), ("AT", AT), ("A", np.transpose(AT))]
+)
+def test_each_formula_is_the_matrix_of_its_name(formula, matrix):
+    columns = np.eye(len(matrix[0]), dtype=np.float32)
+    np.testing.assert_array_equal(np.array(getattr(_tiles, formula)(*columns)), matrix)
+
+
+def test_four_outputs_of_three_taps_take_six_products():
+    d, g = draw(6), draw(3)
+    y = _tiles.AT(*(_winograd._G @ g * np.array(_tiles.BT(*d))))
+    np.testing.assert_allclose(y, np.correlate(d, g, "valid"), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (8, 12), (7, 9), (6, 5), (13, 3), (1, 8)])
+@pytest.mark.parametrize("padding", [(1, 1), (2, 1), (1, 2), (3, 5)])
+def test_outputs_and_gradients_are_those_of_the_plain_way(size, padding):
+    x, filters, bias = draw(*size, 3, 8), draw(3, 3, 8, 9), draw(9)
+    shape = (size[0] + 2 * padding[0] - 2, size[1] + 2 * padding[1] - 2, 3, 9)
+    dout, out = draw(*shape), np.empty(shape, np.float32)
+    tiles = _winograd.correlate(x, filters, out, padding, bias)
+    dfilters, dx = _winograd.gradients(tiles, dout, filters)
+
+    exact_x, exact_filters, exact_dout = (
+        a.astype(np.float64) for a in (x[..., None, :], filters[None], dout[..., None, :])
+    )
+    exact, exact_dx = np.empty((*shape[:3], 1, 9)), np.empty(exact_x.shape)
+    correlate(exact_x, exact_filters, exact, (1, 1), padding, (1, 1), bias[None])
+    correlate_transposed(exact_dout, exact_filters, exact_dx, (1, 1), padding, (1, 1))
+    close(out, exact[..., 0, :])
+    close(dx, exact_dx[..., 0, :])
+    close(dfilters, correlate_filters(exact_x, exact_dout, (3, 3), (1, 1), padding, (1, 1))[0])
+
+
+def test_tiles_in_many_blocks_and_parts_are_those_of_one(monkeypatch):
+    x, filters, dout, out = draw(12, 8, 5, 8), draw(3, 3, 8, 8), draw(12, 8, 5, 8), np.empty((12, 8, 5, 8), np.float32)
+    once = _winograd.gradients(_winograd.correlate(x, filters, out, (1, 1)), dout, filters)
+    first = out.copy()
+    monkeypatch.setattr(_winograd, "_BLOCK", 1)
+    monkeypatch.setattr(
+        _winograd, "in_parts", lambda function, count, size: [function(slice(0, 2)), function(slice(2, count))]
+    )
+    again = _winograd.gradients(_winograd.correlate(x, filters, out, (1, 1)), dout, filters)
+    close(out, first)
+    for mine, exact in zip(again, once):
+        close(mine, exact)
+
+
+def test_a_layer_of_the_size_that_pays_agrees_with_its_twin_in_float64():
+    layer, exact = Conv2D(16, 24, 3, padding=1, rng=0), Conv2D(16, 24, 3, padding=1, rng=0).astype(np.float64)
+    exact.load_state_dict(layer.state_dict())
+    x, dout = draw(20, 16, 17, 18), draw(20, 24, 17, 18)
+    close(layer.forward(x), exact.forward(x))
+    assert isinstance(layer.cache, _winograd.Tiles)
+    assert not isinstance(exact.cache, _winograd.Tiles)
+    close(layer.backward(dout), exact.backward(dout))
+    close(layer.W.grad, exact.W.grad)
+    close(layer.b.grad, exact.b.grad)
+    layer.zero_grad()
+    layer.add_grads(dout)
+    close(layer.W.grad, exact.W.grad)
+
+
+@pytest.mark.parametrize(
+    "options", [{"stride": 2}, {"dilation": 2}, {"groups": 2}, {"kernel_size": 5}, {"dtype": np.float64}]
+)
+def test_other_convolutions_go_the_plain_way(options):
+    layer = Conv2D(16, 16, **{"kernel_size": 3, "padding": 1, "rng": 0, **options})
+    layer.forward(draw(16, 16, 20, 20))
+    assert not isinstance(layer.cache, _winograd.Tiles)
+
+
+def test_the_compiled_loops_do_what_the_formulas_do(monkeypatch):
+    numba = types.ModuleType("numba")
+    numba.njit = lambda **options: lambda function: function  # the loops themselves, in Python
+    monkeypatch.setitem(sys.modules, "numba", numba)
+    path = pathlib.Path(_tiles.__file__).with_name("_tiles_compiled.py")
+    spec = importlib.util.spec_from_file_location("layers._loops", path)
+    compiled = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(compiled)
+    frame, points, dy = draw(10, 14, 2, 3), draw(6, 6, 2, 3, 2, 3), draw(8, 12, 2, 3)
+    for name, argument in (("to_points", frame), ("from_points", points), ("from_outputs", dy)):
+        np.testing.assert_allclose(
+            getattr(compiled, name)(argument), getattr(_tiles, name)(argument), rtol=1e-5, atol=1e-4
+        )
+    mine, exact = frame.copy(), frame.copy()
+    compiled.add_to_frame(points, mine)
+    _tiles.add_to_frame(points, exact)
+    np.testing.assert_allclose(mine, exact, rtol=1e-5, atol=1e-4)
