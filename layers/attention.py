@@ -6,7 +6,7 @@ import numpy as np
 
 from ._checks import check_positive
 from ._sequence_checks import as_steps, check_mask
-from ._threads import over_batch
+from ._threads import in_parts
 from .base import Layer
 from .dropout import Dropout
 from .initializers import xavier_uniform
@@ -264,7 +264,7 @@ def _over_examples(function, weights):
     if weights.ndim == 2:
         function(...)
     else:
-        over_batch(function, len(weights), weights.size)
+        in_parts(function, len(weights), weights.size)
 
 
 def _softmax(scores):
