@@ -39,20 +39,21 @@ class Plan(NamedTuple):
 def plan(pair: Pair, seed: int = 0) -> Plan:
     """The course's settings for the pair's name; for any other name what the docstring says, else what a search finds.
 
-    Other parameters than the course's mean that it is something else that happens to bear the name.
+    A forward that raises there under other names than the course's is something else that happens to bear the name.
     """
     if isinstance(pair, NetLoss):
         return Plan(net_settings(pair), None)
     known = None if isinstance(pair, Instance) else family(pair)
-    if known:
-        found = fitting(pair, known.variants(), seed)
-        if found and found[0].arguments(pair, seed) is not None:
-            return Plan(found, known.difference)
-    sizes = pair.sizes if isinstance(pair, Instance) else ()
-    found = fitting(pair, [documented(pair, seed)], seed)
-    if found and type(pair) is Pair:
-        return Plan(found, exercise(pair, found[0], seed))
-    return Plan(found or searched(pair, seed, sizes), None)
+    fit, usual = fitting(pair, known.variants(), seed) if known else (-1, [])
+    if known and (fit > 0 or (fit == 0 and usual[0].names(pair))):
+        return Plan(usual, known.difference)
+    told_fit, told = fitting(pair, [documented(pair, seed)], seed)
+    if told_fit > 0:
+        return Plan(told, exercise(pair, told[0], seed) if type(pair) is Pair else None)
+    found = searched(pair, seed, pair.sizes if isinstance(pair, Instance) else ())
+    if known and fit == 0 and not found:
+        return Plan(usual, known.difference)
+    return Plan(found or (told if type(pair) is Pair else []), None)
 
 
 def family(pair: Pair) -> Family | None:

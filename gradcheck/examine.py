@@ -44,9 +44,7 @@ def examine(subject: Any, options: Options) -> Report:
 
         try:
             if not subject.arrays:
-                raise _Stopped(
-                    Finding("vacuous", "", "nothing to check: no floating-point input and no parameter")
-                )  # fmt: skip
+                raise _Stopped(_nothing(subject))
             examination = _Examination(subject, forward, rng, report, options)
             examination.run()
             _check_other_mode(subject, forward, rng, report, options, examination.outs)
@@ -87,6 +85,13 @@ def _check_other_mode(
         if VERDICTS.index(here.verdict) < min(VERDICTS.index(usual.verdict), VERDICTS.index("inconclusive")):
             here.notes.insert(0, f"in {name} mode")
             report.arguments[i] = here
+
+
+def _nothing(subject: Any) -> Finding:
+    """What is to be said of a subject without arrays."""
+    if subject.n_inputs == 0 and not subject.takes_dout:  # a net has its parameters to be checked, and nothing else
+        return Finding("not_implemented", "unfinished", f"{subject.title} has no parameters yet")
+    return Finding("vacuous", "", "nothing to check: no floating-point input and no parameter")
 
 
 class _Stopped(Exception):

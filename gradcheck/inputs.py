@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .pairs import Pair, required
+from .standins import Lacking
 
 Values = dict[str, Any]
 
@@ -46,49 +47,63 @@ class Setting:
         """The arguments of the pair's forward, in its order; None if its parameters are others."""
         return bind(pair.forward, self.draw(np.random.default_rng(seed)))
 
+    def names(self, pair: Pair) -> bool:
+        """Whether the pair's forward calls its arguments by these names, and does not only have as many."""
+        return _by_name(pair.forward, self.draw(np.random.default_rng(0))) is not None
+
 
 def bind(function: Callable[..., Any], values: Values) -> tuple[Any, ...] | None:
     """Values in the order of a function's parameters: by name where all names are known, else by position."""
+    found = _by_name(function, values)
+    return tuple(values.values()) if found is None and len(required(function)) == len(values) else found
+
+
+def _by_name(function: Callable[..., Any], values: Values) -> tuple[Any, ...] | None:
     known = {name.lower(): value for name, value in values.items()}
     flat = {key.lower(): v for value in values.values() if isinstance(value, dict) for key, v in value.items()}
     known = {**flat, **known}
-    parameters = list(inspect.signature(function).parameters.values())
-    names = [ALIASES.get(p.name.lower(), p.name.lower()) for p in parameters]
-    needed = len(required(function))
-    if all(name in known for name in names[:needed]):
-        taken = itertools.takewhile(lambda name: name in known, names)
-        return tuple(known[name] for name in taken)
-    return tuple(values.values()) if needed == len(values) else None
+    names = [ALIASES.get(name.lower(), name.lower()) for name in inspect.signature(function).parameters]
+    if all(name in known for name in names[: len(required(function))]):
+        return tuple(known[name] for name in itertools.takewhile(lambda name: name in known, names))
+    return None
 
 
-def fitting(pair: Pair, variants: Iterable[list[Setting]], seed: int = 0) -> list[Setting]:
-    """The first list of settings that the pair's code is written for: its gradients have the shapes of its arguments.
+def fitting(pair: Pair, variants: Iterable[list[Setting]], seed: int = 0) -> tuple[int, list[Setting]]:
+    """The first list of settings that the pair's code is written for, its gradients having its arguments' shapes: 2.
 
     Documentation and code disagree on gamma of shape (C,) or (1, C, 1, 1), and on W of shape (D, C) or (C, D). Where
-    no variant fits wholly, the first that forward accepts; where none is accepted, the first.
+    no variant fits wholly, the first that forward accepts, and 1; where it raises at all, the first, and 0; where its
+    parameters are others, -1.
     """
-    ranked = []
+    ranked: list[tuple[int, list[Setting]]] = [(-1, [])]
     for settings in variants:
         fit = _fit(pair, settings[0].arguments(pair, seed)) if settings else -1
         if fit == 2:
-            return settings
+            return fit, settings
         ranked.append((fit, settings))
-    return max(ranked, key=lambda ranking: ranking[0])[1] if ranked else []
+    return max(ranked, key=lambda ranking: ranking[0])
 
 
 def _fit(pair: Pair, arguments: tuple[Any, ...] | None) -> int:
-    """2 if the gradients have the arguments' shapes, 1 if only forward runs, 0 if it raises, -1 if nothing binds."""
+    """2 if the gradients have the arguments' shapes, 1 if only forward runs, 0 if it raises, -1 if nothing binds.
+
+    Where something absent is needed, no other arguments will do better.
+    """
     if arguments is None:
         return -1
     try:
         with np.errstate(all="ignore"):
             outs = pair.outputs(*copy.deepcopy(arguments))
+    except Lacking:
+        return 2
     except Exception:
         return 0
     if not all(map(_is_numeric, outs)) or not all(np.isfinite(out).all() for out in outs):
         return 0
     try:
         gradients = pair.gradients(*copy.deepcopy(arguments))
+    except Lacking:
+        return 2
     except Exception:
         return 1
     shapes = [np.shape(a) for a in arguments if is_differentiable(a)][: len(gradients)]
@@ -222,10 +237,11 @@ SHAPES: list[tuple[int, ...]] = [
     (4,),
     (2, 4, 3),
     (5, 5),
+    (4, 1),
     (1, 3, 1, 1),
     (),
 ]
-MOST = 2000  # combinations tried
+MOST = 2400  # combinations tried
 
 
 def searched(pair: Pair, seed: int = 0, sizes: Iterable[int] = ()) -> list[Setting]:

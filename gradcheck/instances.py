@@ -16,6 +16,7 @@ from .check import check_layer, check_loss
 from .inputs import Setting
 from .pairs import Pair
 from .report import Report
+from .standins import Lacking
 from .state import seeded
 
 # What a constructor is given for a parameter of this name; other required ones get 3, 5, 4, 2 in turn.
@@ -85,6 +86,8 @@ def net_settings(pair: NetLoss) -> list[Setting]:
         settings = [setting(4, X), setting(1, X)]
         try:
             pair.outputs(*(settings[0].arguments(pair) or ()))
+        except Lacking:
+            return settings
         except Exception:
             continue
         return settings

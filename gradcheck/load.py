@@ -13,9 +13,11 @@ import sys
 import tokenize
 import types
 import warnings
-from collections.abc import Iterator, MutableSequence, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from .standins import Absent, Silent, brought_by_star, guarded_imports, importing
 
 # Modules that draw, ask or stop: silent stand-ins take their place, installed or not.
 INTERACTIVE = {"IPython", "ipdb", "matplotlib", "pdb", "pylab", "seaborn", "tkinter", "tqdm"}
@@ -30,45 +32,6 @@ class Problem(NamedTuple):
     file: str
     message: str
     line: int | None = None
-
-
-class Absent:
-    """Stands for a name of a module that is not there; using it says so."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __getattr__(self, name: str) -> Absent:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return Absent(f"{self._name}.{name}")
-
-    def __call__(self, *_: Any, **__: Any) -> Any:
-        raise ImportError(f"{self._name} is not installed, nor beside this file")
-
-
-class Silent(types.ModuleType):
-    """Stands for an interactive module: every attribute is there, every call does nothing."""
-
-    __path__: MutableSequence[str] = []  # noqa: RUF012
-    __all__: Sequence[str] = ()
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return Silent(name)
-
-    def __call__(self, *arguments: Any, **_: Any) -> Any:
-        return arguments[0] if len(arguments) == 1 else self  # tqdm(range(n)) goes on being a range
-
-    def __getitem__(self, _: Any) -> Any:
-        return self
-
-    def __setitem__(self, *_: Any) -> None:
-        pass
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(())
 
 
 class _Silence(importlib.abc.Loader):
@@ -189,11 +152,16 @@ def execute(path: Path, module: types.ModuleType) -> list[Problem]:
     """Run a file's top-level statements one by one in `module`; one that raises leaves the others standing."""
     tree, problems = parse(read(path), str(path))
     flags = _future_flags(tree)
-    for statement in tree.body:
-        try:
-            _run(statement, path, module, flags)
-        except (Exception, SystemExit) as error:
-            problems += _recover(statement, error, path, module, flags)
+    with importing():
+        for statement in tree.body:
+            try:
+                _run(statement, path, module, flags)
+            except (Exception, SystemExit) as error:
+                problems += _recover(statement, error, path, module, flags)
+                if isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*":
+                    vars(module).update(brought_by_star(tree))
+    for name, absent in guarded_imports(tree).items():
+        vars(module).setdefault(name, absent)
     return problems
 
 
@@ -217,6 +185,11 @@ def parse(source: str, filename: str) -> tuple[ast.Module, list[Problem]]:
                 warnings.simplefilter("ignore")  # invalid escapes, `is` with a literal
                 return ast.parse("\n".join(lines), filename), problems
         except SyntaxError as error:
+            if (error.msg or "").startswith("Missing parentheses in call to 'print'") and _silence_print(lines, error):
+                printed = f"SyntaxError: {error.msg}; left out: the prints of Python 2"
+                if not any(problem.message == printed for problem in problems):
+                    problems.append(Problem(filename, printed, error.lineno))
+                continue
             block = _block(lines, error.lineno or 1)
             lost = [found[1] for line in lines[block] if (found := re.match(r"(?:def|class)\s+(\w+)", line))]
             problems.append(Problem(filename, f"SyntaxError: {error.msg}" + _left_out(lost), error.lineno))
@@ -225,9 +198,22 @@ def parse(source: str, filename: str) -> tuple[ast.Module, list[Problem]]:
             lines[block] = [""] * len(lines[block])
 
 
+def _silence_print(lines: list[str], error: SyntaxError) -> bool:
+    """Put ``pass`` in place of the print of Python 2 that an error points at, if the statement is whole."""
+    first, column = (error.lineno or 1) - 1, (error.offset or 1) - 1
+    for last in range(first, min(first + 20, len(lines))):
+        with contextlib.suppress(SyntaxError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            rest = [lines[first][column:], *lines[first + 1 : last + 1]]
+            ast.parse(re.sub(r"^print\b\s*(>>)?", "", "\n".join(rest)).strip().rstrip(",") or "0")
+            lines[first : last + 1] = [lines[first][:column] + "pass", *[""] * (last - first)]
+            return True
+    return False
+
+
 def _block(lines: list[str], lineno: int) -> slice:
     """The lines of the top-level block around a line: from one that starts in column 0 to the next that does."""
-    starts = [i for i, line in enumerate(lines) if re.match(r"[A-Za-z_@]", line)]
+    starts = [i for i, line in enumerate(lines) if re.match(r"(?!(?:elif|else|except|finally)\b)[A-Za-z_@]", line)]
     first = max((i for i in starts if i < lineno), default=0)
     return slice(first, min((i for i in starts if i > first), default=len(lines)))
 

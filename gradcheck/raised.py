@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sysconfig
+import textwrap
 import traceback
 from pathlib import Path
 from typing import Any
 
 from .report import Finding
+from .standins import Lacking
 
 _FOREIGN = (str(Path(__file__).parent), *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib")))
 
@@ -20,8 +23,14 @@ def describe(stage: str, error: BaseException, functions: list[Any], of: str = "
     message = (str(error).splitlines() or [""])[0]
     where = f" ({Path(file).name}, line {line})" if file else ""
     text = f"{of}{stage} raises {type(error).__name__}: {message}{where}"
+    if isinstance(error, Lacking):
+        return Finding("vacuous", "", f"{of}cannot be checked here: {stage} needs {message}{where}", line, file)
     if isinstance(error, NotImplementedError):
         text = f"{of}{stage} is not written yet{where}{f': {message}' if message else ''}"
+        return Finding("not_implemented", "unfinished", text, line, file)
+    empty = _left_none(error)
+    if empty:
+        text = f"{of}{stage} is not written yet: {empty} is still None{where}"
         return Finding("not_implemented", "unfinished", text, line, file)
     cause = "raises"
     if isinstance(error, NameError):  # UnboundLocalError is one
@@ -45,6 +54,37 @@ def _place(error: BaseException, functions: list[Any], stage: str) -> tuple[str 
     called = functions[-1] if stage == "backward" else functions[0]  # it could not even be called
     code = getattr(inspect.unwrap(getattr(called, "__func__", called)), "__code__", None)
     return (code.co_filename, code.co_firstlineno, "") if code else (None, None, "")
+
+
+def _left_none(error: BaseException) -> str:
+    """The name that an assignment to itself, ``out = out.astype(x.dtype)``, finds None, as nothing else was put in it."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    lines = [line for _, line in traceback.walk_tb(error.__traceback__)]
+    if "NoneType" not in str(error) or not frames:
+        return ""
+    code = frames[-1].f_code
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(code)))
+    except (OSError, SyntaxError):
+        return ""
+    here = lines[-1] - code.co_firstlineno + 1
+    bindings = [node for node in ast.walk(tree) if isinstance(node, (ast.Assign, ast.AugAssign))]
+    last = next((node.targets[0] for node in bindings if isinstance(node, ast.Assign) and node.lineno == here), None)
+    if not isinstance(last, ast.Name) or frames[-1].f_locals.get(last.id, error) is not None:
+        return ""
+    others = [node for node in bindings if node.lineno != here and last.id in _written(node)]
+    return last.id if all(_is_none(node.value) for node in others) else ""
+
+
+def _written(node: ast.Assign | ast.AugAssign) -> set[str]:
+    """The names that an assignment binds or writes into."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+
+
+def _is_none(value: ast.expr) -> bool:
+    parts = value.elts if isinstance(value, ast.Tuple) else [value]
+    return all(isinstance(part, ast.Constant) and part.value is None for part in parts)
 
 
 def _is_about_cache(error: BaseException, statement: str, functions: list[Any]) -> bool:

@@ -278,7 +278,7 @@ class Report:
 
     def _where(self) -> list[str]:
         """The settings that fail, and those that do not."""
-        if not self.failed:
+        if not self.failed or self.verdict in ("inconclusive", "vacuous"):
             return []
         passed = [text for text in self.tried if text not in self.failed]
         if not passed:

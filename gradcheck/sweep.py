@@ -77,7 +77,7 @@ def sweep(
     merged = merge(pair.name, reports)
     differences = [note for note in merged.notes if note.startswith(DIFFERS)]
     merged.notes = [note for note in merged.notes if note not in differences[1:]]
-    if merged.verdict not in ("error", "not_implemented"):
+    if merged.verdict not in ("error", "not_implemented", "vacuous"):
         merged.notes += limits
     if why and type(pair) is Pair:  # of objects the check itself tells
         merged.why = reason(pair, settings, merged, seed=seed, seconds=repair)

@@ -183,7 +183,7 @@ def test_a_folder_is_checked_file_by_file(write, tmp_path, capsys):
 
 
 def test_what_does_not_parse_is_named_and_the_rest_checked(checked):
-    broken = RIGHT + "\ndef relu_forward(x):\n    print 'old'\n    return x, x\n"
+    broken = RIGHT + "\ndef relu_forward(x):\n    raise ValueError, 'old'\n"
     checks, document, status = checked(broken)
     assert status == 1
     assert checks["affine"]["verdict"] == "pass"
