@@ -10,7 +10,7 @@ import numpy as np
 from . import kinks, shapes
 from .against import compare_entries
 from .directional import CLEAN, Line, compare, precision_of
-from .localize import ENTRIES, locate
+from .localize import ENTRIES, ONE_FACTOR, locate
 from .report import ArgumentResult, Finding
 from .subjects import Run
 
@@ -67,7 +67,7 @@ class Judge:
             result.notes += [text] if text else []
         else:
             result = self._judge_values(k, gradient)
-            if result.verdict == "fail" and gradient.dtype.kind in "iub":
+            if result.verdict == "fail" and gradient.dtype.kind in "iub" and ONE_FACTOR not in result.notes:
                 result.cause = "wrong-dtype"
                 result.notes.append(f"returned as {gradient.dtype}, which cannot hold fractions")
         return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import builtins
 import contextlib
 import importlib.abc
 import importlib.machinery
@@ -250,13 +251,24 @@ def _recover(
     if isinstance(statement, (ast.Import, ast.ImportFrom)) and isinstance(error, ImportError):
         absent = _stand_in(statement, module)
         return [Problem(str(path), f"{error}; stand-ins for {', '.join(absent)}", statement.lineno)] if absent else []
-    if isinstance(statement, ast.FunctionDef) and statement.decorator_list:
+    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)) and _undecorate(statement):
         with contextlib.suppress(Exception):
-            statement.decorator_list = []
             _run(statement, path, module, flags)
             return []
     name = [statement.name] if isinstance(statement, (ast.FunctionDef, ast.ClassDef)) else []
     return [Problem(str(path), f"{type(error).__name__}: {error}{_left_out(name)}", statement.lineno)]
+
+
+def _undecorate(statement: ast.FunctionDef | ast.ClassDef) -> bool:
+    """Take away the decorators that are not Python's own, also those of methods; whether there were any."""
+    found = False
+    for node in ast.walk(statement):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            own = [d for d in node.decorator_list if isinstance(d, ast.Name) and hasattr(builtins, d.id)]
+            own += [d for d in node.decorator_list if isinstance(d, ast.Attribute) and d.attr in ("getter", "setter")]
+            found |= own != node.decorator_list
+            node.decorator_list = own
+    return found
 
 
 def _stand_in(statement: ast.Import | ast.ImportFrom, module: types.ModuleType) -> list[str]:

@@ -16,6 +16,7 @@ from .where import where
 ENTRIES = 600  # gradients up to this size are compared entry by entry
 SHARE = 5  # of a larger one, that number over this is drawn at random, beside the entries found by bisection
 DESCENTS = 8
+ONE_FACTOR = "all wrong by one factor"
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _describe(result: ArgumentResult, accused: list[Entry]) -> None:
         return
     ratios = np.array([entry.analytic / entry.numeric for entry in accused if entry.numeric])
     if len(ratios) == len(accused) > 1 and np.ptp(ratios) < 1e-4 * abs(ratios.mean()) and ratios.mean():
-        result.notes.append("all wrong by one factor")
+        result.notes.append(ONE_FACTOR)
 
 
 def _suspects(line: Line, gradient: np.ndarray, h: float, rng: np.random.Generator, sample: int) -> Iterable[int]:

@@ -132,3 +132,25 @@ def dropout_backward(dout, cache):
 def test_an_output_that_was_left_none_is_not_written_yet(swept, old, new, verdict):
     reports, _ = swept(STUB.replace(old, new, 1))
     assert reports["dropout"].verdict == verdict
+
+
+def test_decorators_that_are_absent_are_left_out(swept):
+    reports, _ = swept(
+        """
+        from course.speed import jit, tracked
+        @jit(nopython=True)
+        def twice_forward(x): return 2 * x, None
+        def twice_backward(dout, cache): return 2 * dout
+        class Square:
+            @staticmethod
+            def square(x):
+                return x**2
+            @tracked("forward")
+            def forward(self, x):
+                self.x = x
+                return self.square(x)
+            def backward(self, dout):
+                return 2 * dout * self.x
+        """
+    )
+    assert {name: report.verdict for name, report in reports.items()} == {"twice": "pass", "Square": "pass"}
