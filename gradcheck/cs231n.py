@@ -107,7 +107,17 @@ def _equals(reference: Reference) -> Difference:
         texts = [_distance(outs, expected) for expected in reference(values)]
         return "" if "" in texts else texts[0]
 
+    difference.reference = reference  # type: ignore[attr-defined]
     return difference
+
+
+def matched(difference: Difference, values: Values, outs: Outputs) -> Callable[[Values], Outputs] | None:
+    """The reference whose outputs these are, as a function of the values; None if the comparison has none."""
+    reference: Reference | None = getattr(difference, "reference", None)
+    for k, expected in enumerate(reference(values) if reference else ()):
+        if not _distance(outs, expected):
+            return lambda values: reference(values)[k]  # type: ignore[misc]
+    return None
 
 
 def _distance(outs: Outputs, expected: Outputs) -> str:

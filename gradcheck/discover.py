@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from . import styles
 from .instances import instances_of
 from .load import Problem, load
 from .pairs import Pair, required
 
-FORWARD = {"forward", "fwd", "fprop"}
-BACKWARD = {"backward", "bwd", "bprop", "backprop", "grad", "gradient"}
+FORWARD = {"forward", "forwards", "fwd", "fprop"}
+BACKWARD = {"backward", "backwards", "bwd", "bprop", "backprop", "grad", "gradient"}
 
 
 @dataclass
@@ -108,8 +109,8 @@ def _is_loss(name: str, function: Callable[..., Any]) -> bool:
 
 
 def _is_differentiable(cls: type) -> bool:
-    has = {name for name in ("forward", "backward", "loss") if callable(getattr(cls, name, None))}
-    return {"forward", "backward"} <= has or "loss" in has
+    both = styles.method_of(cls, styles.FORWARD) and styles.method_of(cls, styles.BACKWARD)
+    return bool(both) or callable(getattr(cls, "loss", None))
 
 
 def _is_base(cls: type, classes: list[type]) -> bool:

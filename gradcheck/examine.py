@@ -89,8 +89,9 @@ def _check_other_mode(
 
 def _nothing(subject: Any) -> Finding:
     """What is to be said of a subject without arrays."""
-    if subject.n_inputs == 0 and not subject.takes_dout:  # a net has its parameters to be checked, and nothing else
-        return Finding("not_implemented", "unfinished", f"{subject.title} has no parameters yet")
+    unfinished = getattr(subject, "unfinished", "")
+    if unfinished:
+        return Finding("not_implemented", "unfinished", unfinished)
     return Finding("vacuous", "", "nothing to check: no floating-point input and no parameter")
 
 

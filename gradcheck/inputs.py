@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import itertools
 import re
@@ -21,6 +22,7 @@ Values = dict[str, Any]
 ALIASES = {
     "input": "x", "inputs": "x", "data": "x", "z": "x", "weight": "w", "weights": "w", "kernel": "w", "filters": "w",
     "bias": "b", "biases": "b", "scores": "x", "logits": "x", "labels": "y", "target": "y", "targets": "y",
+    "y_true": "y", "y_hat": "y_pred", "yhat": "y_pred", "predictions": "y_pred", "probs": "y_pred",
     "padding": "pad", "strides": "stride", "groups": "g", "num_groups": "g", "scale": "gamma", "shift": "beta",
 }  # fmt: skip
 
@@ -98,7 +100,11 @@ def _fit(pair: Pair, arguments: tuple[Any, ...] | None) -> int:
         return 2
     except Exception:
         return 0
-    if not all(map(_is_numeric, outs)) or not all(np.isfinite(out).all() for out in outs):
+    if (
+        not all(map(_is_numeric, outs))
+        or not all(np.size(out) for out in outs)
+        or not all(np.isfinite(out).all() for out in outs)
+    ):
         return 0
     try:
         gradients = pair.gradients(*copy.deepcopy(arguments))
@@ -165,7 +171,7 @@ def _entries(doc: str) -> Iterator[tuple[str, str]]:
     yield from ((name, said) for name in names)
 
 
-Kind = tuple[str, Any]  # ("float", "positive", "int", "bit" or "bool", shape), or ("scalar", value)
+Kind = tuple[str, Any]  # ("float", "positive", "probability", "int", "bit" or "bool", shape), or ("scalar", value)
 
 
 def _documented_kind(name: str, said: str, sizes: dict[str, int]) -> Kind | None:
@@ -219,6 +225,8 @@ def _value(kind: Kind, rng: np.random.Generator) -> Any:
         return rng.integers(0, 3, of)  # small, so that they repeat and stay in range
     if what == "bit":
         return rng.integers(0, 2, of)
+    if what == "probability":
+        return rng.uniform(0.1, 0.9, of)
     if what == "positive":
         return rng.uniform(0.5, 2, of)
     return rng.random(of) > 0.3 if what == "bool" else rng.standard_normal(of)
@@ -229,6 +237,7 @@ def _value(kind: Kind, rng: np.random.Generator) -> Any:
 SHAPES: list[tuple[int, ...]] = [
     (4, 3),
     (3, 5),
+    (4, 1),
     (5,),
     (4, 5),
     (3,),
@@ -236,21 +245,26 @@ SHAPES: list[tuple[int, ...]] = [
     (4, 3, 3, 2),
     (4,),
     (2, 4, 3),
+    (2, 3, 4, 6),
     (5, 5),
-    (4, 1),
     (1, 3, 1, 1),
     (),
 ]
-MOST = 2400  # combinations tried
+MOST = 2800  # combinations tried
 
 
-def searched(pair: Pair, seed: int = 0, sizes: Iterable[int] = ()) -> list[Setting]:
+@functools.cache
+def searched(pair: Pair, seed: int = 0, sizes: tuple[int | tuple[int, ...], ...] = ()) -> list[Setting]:
     """A setting with small shapes that forward accepts, and backward answers with gradients of the same shapes.
 
-    `sizes` are numbers of features or channels to try beside the usual ones.
+    `sizes` are numbers of features or channels, or shapes of one example, to try beside the usual ones.
     """
     names = required(pair.forward)
-    shapes = [*SHAPES, *(shape for D in sizes for shape in [(4, D), (2, 5, D), (2, D, 5), (2, D, 5, 6)])]
+    shapes = [*SHAPES]
+    for D in sizes:
+        shapes += (
+            [(2, *D), D] if isinstance(D, tuple) else [(4, D), (2, 5, D), (2, D, 5), (2, D, 5, 6), (2, D, 6, 6), (D, 1)]
+        )
     best: tuple[int, Setting | None] = (0, None)
     for kinds in itertools.islice(itertools.product(*(_candidates(name, shapes) for name in names)), MOST):
         text = ", ".join(f"{name} {kind[1]}" for name, kind in zip(names, kinds) if kind[0] != "scalar")
@@ -272,6 +286,8 @@ def _candidates(name: str, shapes: list[tuple[int, ...]]) -> list[Kind]:
     if name == "y":
         several: list[Kind] = [("int", (4,)), ("int", (4, 3)), ("float", (4, 3)), ("float", (4,)), ("bit", (4,))]
         return [*several, ("int", (2, 4)), ("bit", (4, 3))]
+    if name == "y_pred":
+        return [("probability", (4, 3)), ("probability", (4,)), ("probability", (4, 1)), ("float", (4, 3))]
     if "mask" in name:
         return [("bool", shape) for shape in shapes]
     if name in ("b", "beta", "gamma") or name.startswith("b"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import inspect
@@ -13,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from .check import check_layer, check_loss
-from .inputs import Setting
+from .inputs import Setting, searched
 from .pairs import Pair
 from .report import Report
 from .standins import Lacking
 from .state import seeded
+from .styles import uniform
 
 # What a constructor is given for a parameter of this name; other required ones get 3, 5, 4, 2 in turn.
 SIZES: dict[str, Any] = {
@@ -26,9 +28,13 @@ SIZES: dict[str, Any] = {
     "out_features": 5, "output_size": 4, "out_channels": 4, "num_filters": 4, "filter_size": 3, "kernel_size": 3,
     "stride": 1, "padding": 1, "pad": 1, "pool_size": 2, "num_heads": 2, "hidden_dims": [5, 4], "hidden_size_list": [5],
     "p": 0.4, "rate": 0.4, "dropout_ratio": 0.4, "eps": 1e-5, "alpha": 0.1, "momentum": 0.9, "reg": 0.1,
+    "l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "word_to_idx": {"<NULL>": 0, "<START>": 1, "<END>": 2, "a": 3, "the": 4},
     "weight_scale": 0.5, "weight_init_std": 0.5, "dtype": np.float64, "seed": 0, "rng": 0,
 }  # fmt: skip
 SPARE = (3, 5, 4, 2, 6)
+# What else a parameter without a default may have to be, by a part of its name.
+TUPLES = {"kernel": (3, 2), "filter": (3, 2), "pool": (2, 2), "window": (2, 2), "stride": (1, 1), "shape": (3, 5)}
+IMAGE = (3, 6, 4)
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Instance(Pair):
     """
 
     make: Callable[[], Any] = field(default=object, kw_only=True)
-    sizes: tuple[int, ...] = field(default=(), kw_only=True)
+    sizes: tuple[int | tuple[int, ...], ...] = field(default=(), kw_only=True)
 
     def check(self, arguments: tuple[Any, ...], **options: Any) -> Report:
         """Check the gradients of the inputs and of every parameter."""
@@ -60,30 +66,38 @@ class NetLoss(Pair):
 def instances_of(classes: list[type], file: str) -> Iterator[Pair]:
     """A pair for each class that can be made from small numbers."""
     for cls in classes:
-        values = _arguments_of(cls)
-        if values is None:
-            continue
-        make = functools.partial(_make, cls, values)
-        made = make()
-        if hasattr(made, "forward") and hasattr(made, "backward"):
-            sizes = tuple(dict.fromkeys(value for value in values.values() if type(value) is int and value > 2))
-            yield Instance(cls.__name__, *_as_functions(cls, make), file, make=make, sizes=sizes)
-        elif isinstance(getattr(made, "params", None), dict) and callable(getattr(made, "loss", None)):
-            yield NetLoss(cls.__name__, _as_loss(cls, make), None, file, make=make)
+        pairs = [pair for values in _arguments_of(cls) if (pair := _pair_of(uniform(cls), values, file))]
+        yield from [next(filter(_accepts, pairs), pairs[0])] if pairs else []
+
+
+def _accepts(pair: Pair) -> bool:
+    """Whether a forward runs: a window may have to be a number or a tuple, and nothing else tells."""
+    return not isinstance(pair, Instance) or bool(searched(pair, 0, pair.sizes))
+
+
+def _pair_of(cls: type, values: dict[str, Any], file: str) -> Pair | None:
+    make = functools.partial(_make, cls, values)
+    made = make()
+    if hasattr(made, "forward") and hasattr(made, "backward"):
+        sizes = tuple(dict.fromkeys(v for v in values.values() if type(v) is tuple or (type(v) is int and v > 2)))
+        return Instance(cls.__name__, *_as_functions(cls, make), file, make=make, sizes=sizes)
+    if isinstance(getattr(made, "params", None), dict) and callable(getattr(made, "loss", None)):
+        return NetLoss(cls.__name__, _as_loss(cls, make), None, file, make=make)
+    return None
 
 
 def net_settings(pair: NetLoss) -> list[Setting]:
-    """X and labels for a net: rows of as many features as its first weights take, or else images."""
+    """X and labels for a net: rows of as many features as its first weights take, or images, or rows with captions."""
 
-    def setting(N: int, X: tuple[int, ...]) -> Setting:
+    def setting(N: int, X: tuple[int, ...], y: tuple[int, ...]) -> Setting:
         def draw(rng: np.random.Generator) -> dict[str, Any]:
-            return {"X": rng.standard_normal((N, *X)), "y": rng.integers(0, 3, N)}
+            return {"X": rng.standard_normal((N, *X)), "y": rng.integers(0, 3, (N, *y))}
 
         return Setting(f"X {(N, *X)}", draw)
 
     features = next((value.shape[0] for value in pair.make().params.values() if np.ndim(value) == 2), 3)
-    for X in [(features,), (3, 32, 32), (1, 28, 28)]:
-        settings = [setting(4, X), setting(1, X)]
+    for X, y in [((features,), ()), ((3, 32, 32), ()), ((1, 28, 28), ()), ((features,), (4,)), ((3,), (4,))]:
+        settings = [setting(4, X, y), setting(1, X, y)]
         try:
             pair.outputs(*(settings[0].arguments(pair) or ()))
         except Lacking:
@@ -94,23 +108,28 @@ def net_settings(pair: NetLoss) -> list[Setting]:
     return []
 
 
-def _arguments_of(cls: type) -> dict[str, Any] | None:
-    """Small values for a constructor's parameters that it accepts; None if there are none."""
+def _arguments_of(cls: type) -> Iterator[dict[str, Any]]:
+    """Small values for a constructor's parameters that it accepts: numbers, and else tuples for windows and shapes."""
     try:
         parameters = list(inspect.signature(cls).parameters.values())
     except (TypeError, ValueError):
-        return None
+        return
     takers = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     spare = iter(SPARE)
     needed = {p.name: SIZES[p.name] if p.name in SIZES else next(spare, 3) for p in takers if p.default is p.empty}
     small = {p.name: SIZES[p.name] for p in takers if p.name in SIZES and np.ndim(p.default) == 0} | needed
-    for values in (small, needed):
-        try:
-            _make(cls, values)
-        except Exception:  # these do not fit together
-            continue
-        return values
-    return None
+    tuples = {name: tuple_ for name in needed for key, tuple_ in TUPLES.items() if key in name.lower()}
+    tried = [
+        small,
+        needed,
+        needed | tuples,
+        needed | tuples | dict.fromkeys(set(tuples) & {"input_shape", "shape"}, IMAGE),
+    ]
+    for i, values in enumerate(tried):
+        with contextlib.suppress(Exception):  # these do not fit together
+            if values not in tried[:i]:
+                _make(cls, values)
+                yield values
 
 
 def _make(cls: type, values: dict[str, Any]) -> Any:

@@ -56,7 +56,9 @@ class Judge:
         """The verdict on argument k."""
         name, x, gradient = self.names[k], self.arrays[k], self.gradients[k]
         result = ArgumentResult(name, "fail", cause="missing-gradient")
-        if gradient is None:
+        if gradient is None and self._is_right(k, np.zeros_like(x)):
+            result = ArgumentResult(name, "vacuous", notes=["no gradient, and none needed: nothing depends on it"])
+        elif gradient is None:
             result.notes.append("backward gave no gradient (None)")
         elif gradient.dtype.kind not in "fiub":
             result.cause = "wrong-dtype"

@@ -264,11 +264,16 @@ def _undecorate(statement: ast.FunctionDef | ast.ClassDef) -> bool:
     found = False
     for node in ast.walk(statement):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            own = [d for d in node.decorator_list if isinstance(d, ast.Name) and hasattr(builtins, d.id)]
-            own += [d for d in node.decorator_list if isinstance(d, ast.Attribute) and d.attr in ("getter", "setter")]
+            own = [decorator for decorator in node.decorator_list if _is_pythons(decorator)]
             found |= own != node.decorator_list
             node.decorator_list = own
     return found
+
+
+def _is_pythons(decorator: ast.expr) -> bool:
+    if isinstance(decorator, ast.Attribute):
+        return decorator.attr in ("getter", "setter")
+    return isinstance(decorator, ast.Name) and hasattr(builtins, decorator.id)
 
 
 def _stand_in(statement: ast.Import | ast.ImportFrom, module: types.ModuleType) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ import numpy as np
 
 from .state import guarded, same
 from .subjects import Inputs, Run, by_name, is_floating, names_of, outputs, takes_argument
+
+VALUES = ("value", "val", "data")  # of a parameter that has a `grad`
 
 
 class _Parametrised:
@@ -65,7 +68,8 @@ class LayerObject:
         if not (callable(getattr(layer, "forward", None)) and callable(getattr(layer, "backward", None))):
             raise TypeError(f"layer must be an object with forward and backward; got {type(layer).__name__}")
         if wrt is None and is_loss(layer):
-            wrt = names_of(layer.forward, _gradients_of(layer, values))  # the scores; what follows are targets
+            scores = names_of(layer.forward, _gradients_of(layer, values))  # what follows are targets
+            wrt = [name for name, value in zip(scores, values) if np.asarray(value).dtype.kind == "f"]
         self._inputs = Inputs(layer.forward, values, wrt)
         self.own = _Parametrised(_with_gradients(layer, values), np.random.default_rng(0))
         self.title = type(layer).__name__
@@ -84,8 +88,9 @@ class LayerObject:
         out = layer.forward(*filled)
 
         def backward(douts: list[Any]) -> list[Any]:
-            for parameter in parameters_of(layer).values():
-                _forget_grad(parameter)
+            before = parameters_of(layer)  # a kept x with its dx looks like one, and is none of them
+            for name in self.own.parameter_names:
+                _forget_grad(before[name])
             returned = layer.backward(*(douts if self.takes_dout else ()))
             gradients = self._inputs.pick(returned) if self.n_inputs else []
             parameters = parameters_of(layer)
@@ -113,6 +118,7 @@ class Net:
         self.own = _Parametrised(net, np.random.default_rng(0))
         self._inputs = Inputs(net.loss, values, [])
         self.title = type(net).__name__
+        self.unfinished = f"{self.title} has no parameters yet"  # of no use where it has
         self.functions = [net.loss]
         self.names, self.arrays = self.own.parameter_names, self.own.values
         self.n_inputs = 0
@@ -153,14 +159,36 @@ class _Item:
 
     @property
     def grad(self) -> Any:
-        try:
-            return self._owner.grads[self._key]
-        except (AttributeError, KeyError, IndexError, TypeError):
-            return None
+        grads = getattr(self._owner, "grads", None)
+        for key in (self._key, *_names_of_gradient(str(self._key))):
+            with contextlib.suppress(KeyError, IndexError, TypeError):
+                return grads[key]  # type: ignore[index]
+        return None
+
+
+class _Boxed:
+    """A parameter that is an attribute with a value and a gradient of its own: ``{"val": W, "grad": dW}``."""
+
+    def __init__(self, owner: Any, name: str) -> None:
+        box = getattr(owner, name)
+        self._box = box if isinstance(box, dict) else vars(box)
+        self._key = next(key for key in VALUES if key in self._box)
+
+    @property
+    def value(self) -> Any:
+        return self._box[self._key]
+
+    @value.setter
+    def value(self, value: np.ndarray) -> None:
+        self._box[self._key] = value
+
+    @property
+    def grad(self) -> Any:
+        return self._box["grad"]
 
 
 class _Attribute:
-    """A parameter that is an attribute W of its owner, its gradient in the attribute dW."""
+    """A parameter that is an attribute W of its owner, its gradient in the attribute dW, or one of a name like it."""
 
     def __init__(self, owner: Any, name: str) -> None:
         self._owner, self._name = owner, name
@@ -175,7 +203,7 @@ class _Attribute:
 
     @property
     def grad(self) -> Any:
-        return getattr(self._owner, f"d{self._name}", None)
+        return getattr(self._owner, _gradient_of(self._owner, self._name) or "", None)
 
 
 def parameters_of(thing: Any) -> dict[str, Any]:
@@ -188,7 +216,8 @@ def parameters_of(thing: Any) -> dict[str, Any]:
     if isinstance(params, list) and params:
         return {f"params[{i}]": _Item(thing, i) for i, value in enumerate(params) if is_floating(value)}
     attributes = getattr(thing, "__dict__", {})
-    return {name: _Attribute(thing, name) for name in attributes if _has_gradient(thing, name)}
+    boxed = {name: _Boxed(thing, name) for name, value in attributes.items() if _is_box(value)}
+    return boxed | {name: _Attribute(thing, name) for name in attributes if _has_gradient(thing, name)}
 
 
 def _gradients_of(loss: Any, values: Sequence[Any]) -> int:
@@ -214,8 +243,9 @@ def _with_gradients(layer: Any, values: Sequence[Any]) -> Any:
     except Exception:  # the check itself says what it raises
         return layer
     for name in arrays:
-        if hasattr(trial, f"d{name}"):
-            setattr(copied, f"d{name}", np.zeros_like(getattr(copied, name)))
+        gradient = _gradient_of(trial, name)
+        if gradient:
+            setattr(copied, gradient, np.zeros_like(getattr(copied, name)))
     return copied
 
 
@@ -227,7 +257,24 @@ def is_loss(layer: Any) -> bool:
 
 
 def _has_gradient(thing: Any, name: str) -> bool:
-    return is_floating(getattr(thing, name)) and hasattr(thing, f"d{name}")
+    return is_floating(getattr(thing, name)) and _gradient_of(thing, name) is not None
+
+
+def _gradient_of(thing: Any, name: str) -> str | None:
+    """The attribute that holds the gradient of the attribute `name`."""
+    return next((gradient for gradient in _names_of_gradient(name) if hasattr(thing, gradient)), None)
+
+
+def _names_of_gradient(name: str) -> list[str]:
+    """What people call the gradient of a parameter."""
+    forms = ("d{}", "grad_{}", "{}_grad", "d_{}", "grad{}", "{}_gradient", "{}_gradients", "gradient_{}", "delta_{}")
+    return [form.format(name) for form in forms] + [f"d{name.lower()}"] * (name != name.lower())
+
+
+def _is_box(value: Any) -> bool:
+    """Whether an attribute is a parameter with its gradient: a dict or an object with an array and a `grad`."""
+    box = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+    return "grad" in box and any(is_floating(box.get(key)) for key in VALUES)
 
 
 def _moved(value: np.ndarray, rng: np.random.Generator) -> np.ndarray:

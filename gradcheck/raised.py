@@ -25,6 +25,10 @@ def describe(stage: str, error: BaseException, functions: list[Any], of: str = "
     text = f"{of}{stage} raises {type(error).__name__}: {message}{where}"
     if isinstance(error, Lacking):
         return Finding("vacuous", "", f"{of}cannot be checked here: {stage} needs {message}{where}", line, file)
+    if isinstance(error, AttributeError) and error.obj is None and error.name in ("forward", "backward"):
+        return Finding(
+            "vacuous", "", f"{of}cannot be checked alone: {stage} needs a layer or a loss{where}", line, file
+        )
     if isinstance(error, NotImplementedError):
         text = f"{of}{stage} is not written yet{where}{f': {message}' if message else ''}"
         return Finding("not_implemented", "unfinished", text, line, file)
@@ -57,7 +61,7 @@ def _place(error: BaseException, functions: list[Any], stage: str) -> tuple[str 
 
 
 def _left_none(error: BaseException) -> str:
-    """The name that an assignment to itself, ``out = out.astype(x.dtype)``, finds None, as nothing else was put in it."""
+    """The name that an assignment to itself, ``out = out.astype(dtype)``, finds None, as nothing else was put in it."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     lines = [line for _, line in traceback.walk_tb(error.__traceback__)]
     if "NoneType" not in str(error) or not frames:

@@ -16,6 +16,7 @@ from .given import given_settings
 from .inputs import Setting
 from .load import sandboxed
 from .pairs import Pair
+from .report import Finding, Report
 from .sweep import sweep
 from .walkthrough import walk
 from .why import failing_case
@@ -45,9 +46,13 @@ def events(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 yield {"listed": pair.name, "settings": [s.text for s in cs231n.plan(pair, order["seed"]).settings]}
                 continue
             settings = next((given[name] for name in called(pair) if name in given), None)
-            report = sweep(
-                pair, seed=order["seed"], quick=order["quick"], settings=settings, why=True, repair=order["repair"]
-            )
+            try:
+                report = sweep(
+                    pair, seed=order["seed"], quick=order["quick"], settings=settings, why=True, repair=order["repair"]
+                )
+            except Exception as error:  # a fault of the checker's, and of nobody else
+                text = f"it cannot be checked: {type(error).__name__}: {error}"
+                report = Report(pair.name, findings=[Finding("vacuous", "", text)])
             text = report.format(colour=order["colour"], tell=order["tell"], width=order["width"])
             if order["explain"]:
                 text += "\n\n" + explanation(pair, settings or cs231n.plan(pair, order["seed"]).settings, order)

@@ -309,3 +309,44 @@ def test_looking_for_inputs_leaves_the_global_generator_as_it_was(found):
     for pair in found(CLASSES).pairs:
         sweep(pair)
     assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_a_linear_layer_of_columns_is_not_the_course_s_affine(found):
+    text = """
+    import numpy as np
+    def linear_forward(A, W, b):
+        return W @ A + b, (A, W, b)
+    def linear_backward(dZ, cache):
+        A, W, b = cache
+        return W.T @ dZ, dZ @ A.T, dZ.sum(axis=1, keepdims=True)
+    """
+    (pair,) = found(text).pairs
+    assert sweep(pair).verdict == "pass"
+    (wrong,) = found(text.replace("W.T @ dZ", "2 * W.T @ dZ")).pairs
+    assert sweep(wrong).verdict == "fail"
+
+
+def test_a_guard_in_a_logarithm_is_no_mistake(found):
+    text = """
+    import numpy as np
+    def softmax_loss(x, y):
+        p = np.exp(x - x.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        loss = -np.mean(np.log(p[range(len(x)), y] + 1e-10))
+        p[range(len(x)), y] -= 1
+        return loss, p / len(x)
+    """
+    report = sweep(found(text).pairs[0])
+    assert report.verdict == "pass"
+    assert any("guard" in note for note in report.notes)
+    assert sweep(found(text.replace("p / len(x)", "p")).pairs[0]).verdict == "fail"
+    assert sweep(found(text.replace("1e-10", "1e-3")).pairs[0]).verdict == "fail"
+
+
+def test_a_gradient_of_none_is_right_where_nothing_depends_on_the_argument(found):
+    text = """
+    def shift_forward(x, running): return x + 0 * running, None
+    def shift_backward(dout, cache): return dout, None
+    """
+    assert sweep(found(text).pairs[0]).verdict == "pass"
+    assert sweep(found(text.replace("0 *", "2 *")).pairs[0]).verdict == "fail"
