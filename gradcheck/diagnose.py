@@ -115,7 +115,7 @@ class _Search:
         s = self.failing[0]
         if s.error is not None:
             return self._of_error(s)
-        whole = self._of_count(s)
+        whole = self._of_count(s) or self._of_another_forward(s)
         if whole is not None:
             return whole
         found = None
@@ -195,6 +195,16 @@ class _Search:
                     "",
                     s.names[k],
                 )
+        return None
+
+    def _of_another_forward(self, s: Sample) -> Diagnosis | None:
+        """All gradients right for what forward should compute, where it computes something else."""
+        if not s.differs:
+            return None
+        readings = [reading for k in range(len(s.names)) for reading in probes.reference(s, k, self.reference)]
+        if all(is_confirmed(reading, self.witnesses(s, s.wrong[0])) for reading in readings):
+            first = readings[s.wrong[0]]
+            return Diagnosis(first.cause, first.evidence, first.suggestion, s.names[s.wrong[0]])
         return None
 
     def _state(self) -> Diagnosis | None:

@@ -169,7 +169,7 @@ def dropped(place: Place) -> Iterator[Change]:
 
 def reductions(place: Place) -> Iterator[Change]:
     """A sum for a mean, and the like."""
-    others = {"mean": ["sum"], "sum": ["mean"], "std": ["var"], "var": ["std"], "max": ["sum"], "argmax": ["argmin"],
+    others = {"mean": ["sum"], "sum": ["mean"], "std": ["var", "sqrt"], "var": ["std"], "max": ["sum"], "argmax": ["argmin"],
               "zeros_like": ["ones_like"], "ones_like": ["zeros_like"], "dot": ["multiply"], "maximum": ["minimum"],
               "empty_like": ["zeros_like"], "empty": ["zeros"]}  # fmt: skip
     for node in place.nodes:

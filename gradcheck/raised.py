@@ -41,6 +41,8 @@ def describe(stage: str, error: BaseException, functions: list[Any], of: str = "
         cause = "undefined-name"
     elif stage == "backward" and _is_about_cache(error, statement, functions):
         cause = "wrong-cache"
+    elif re.search(r"cast ufunc '\w+' output from dtype\('float\d+'\)", message):
+        cause = "wrong-dtype"
     elif stage == "backward" and re.search(r"from shape \((.*\b)?0\b.*\) into shape", message):
         cause = "shape-cropped"  # x[pad:-pad] is empty where pad is 0
     return Finding("error", cause, text, line, file)

@@ -31,6 +31,7 @@ PATIENCE = 2.0  # seconds for one candidate at one setting
 OPEN = {"pass", "inconclusive", "vacuous"}  # verdicts that accuse nobody
 
 Score = tuple[float, ...]
+Right = Callable[[Setting, Sequence[Any]], bool]  # whether outputs are what forward should compute
 
 
 class Repair(NamedTuple):
@@ -52,7 +53,13 @@ class Repair(NamedTuple):
 
 
 def repair(
-    pair: Pair, settings: Sequence[Setting], *, seed: int = 0, seconds: float = 8.0, suspects: Sequence[int] = ()
+    pair: Pair,
+    settings: Sequence[Setting],
+    *,
+    seed: int = 0,
+    seconds: float = 8.0,
+    suspects: Sequence[int] = (),
+    forward: Right | None = None,
 ) -> Repair | None:
     """Search for an edit of a wrong pair's source that makes it pass at every setting; nothing is written.
 
@@ -68,6 +75,9 @@ def repair(
         After which the search is given up.
     suspects : sequence of int, optional
         Lines to edit first.
+    forward : callable, optional
+        ``forward(setting, outs) -> bool``, whether forward computes what it should. With it, it is forward that is
+        edited, until it does; without it what forward computes is kept.
 
     Returns
     -------
@@ -80,7 +90,7 @@ def repair(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            search = _Search(pair, settings, seed, seconds, suspects)
+            search = _Search(pair, settings, seed, seconds, suspects, forward)
             try:
                 return search.run()
             finally:
@@ -92,8 +102,16 @@ def repair(
 class _Search:
     """One search for a repair."""
 
-    def __init__(self, pair: Pair, settings: Sequence[Setting], seed: int, seconds: float, suspects: Sequence[int]):
-        self.seed, self.suspects = seed, set(suspects)
+    def __init__(
+        self,
+        pair: Pair,
+        settings: Sequence[Setting],
+        seed: int,
+        seconds: float,
+        suspects: Sequence[int],
+        forward: Right | None,
+    ) -> None:
+        self.seed, self.suspects, self.forward = seed, set(suspects), forward
         self.clock = Clock(seconds)
         self.program = Program(pair, self.clock.tick)
         self.rewind = snapshot_generators([pair.forward, *([pair.backward] if pair.backward else [])])
@@ -181,6 +199,8 @@ class _Search:
         bodies = self.program.bodies(text)
         forward, backward = pair.names
         last = backward or forward
+        if self.forward:
+            return [Place(text, bodies[forward], values.get(forward, {}), role="helper")]
         wrong = []
         for k, name in enumerate(case.names if error is None else ()):
             if not case.is_right(gradients, k):
@@ -245,6 +265,8 @@ class _Search:
 
     def _progress(self, pair: Pair, case: Case, trial: int) -> Score:
         """How far a pair comes at a case: the line at which it raises; the gradients and shapes that are right."""
+        if self.forward:
+            return (2.0,) if self._keeps_forward(pair, trial) else (1.0,)
         if self.contract:
             return (2.0,) if self._verdict(pair, trial) in OPEN else (1.0,)
         try:
@@ -282,9 +304,11 @@ class _Search:
         return pair.check(self.trials[i][1], rng=self.seed, entries=20).verdict
 
     def _keeps_forward(self, pair: Pair, i: int) -> bool:
-        """Whether forward, or the loss, computes what it did."""
-        _, arguments, outs = self.trials[i]
+        """Whether forward, or the loss, computes what it did, or what it should."""
+        setting, arguments, outs = self.trials[i]
         now = self._outputs(pair, arguments)
+        if self.forward:
+            return self.forward(setting, now)
         return len(now) == len(outs) and all(
             np.shape(a) == np.shape(b) and np.allclose(a, b, rtol=1e-12, atol=0, equal_nan=True)
             for a, b in zip(now, outs)
@@ -305,6 +329,8 @@ class _Search:
     def _proven(self, text: str, done: list[Change]) -> Repair:
         causes = {change.cause for change in done}
         edits = edits_between(self.program.text, text)
+        if self.forward:
+            causes = {"forward-mismatch"}
         return Repair(edits, done[-1].kind if len(done) == 1 else "+".join(c.kind for c in done),
                       causes.pop() if len(causes) == 1 else done[0].cause)  # fmt: skip
 

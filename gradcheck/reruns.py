@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,15 @@ def maker(pair: Pair) -> Make:
         return Functions(_named(edited, forward), backward, arguments, None)
 
     return make
+
+
+def forward_judge(pair: Pair, seed: int) -> Callable[[Setting, Sequence[Any]], bool] | None:
+    """Whether outputs at a setting are those of the course's forward; None where there is none."""
+    known = family(pair)
+    difference = known.difference if known else None
+    if difference is None:
+        return None
+    return lambda setting, outs: not difference(setting.draw(np.random.default_rng(seed)), outs)
 
 
 def _named(function: Any, like: Any) -> Any:

@@ -23,6 +23,7 @@ from .objects import LayerObject
 from .pairs import Pair
 from .repair import Repair, repair
 from .report import Report, Why
+from .reruns import forward_judge
 
 WRONG = ("fail", "kink")
 LARGE = 1000  # entries of all inputs, beyond which true gradients of all of them take too long
@@ -56,7 +57,11 @@ def reason(
     within = _accused(guilty) if guilty else None
     suspects = [line for line in (within and within.line, accusation and accusation.line, report.line) if line]
     diagnosis = _diagnosed(pair, [*failing, *(s for s in settings if s not in failing)], seed)
-    mended = repair(pair, list(settings), seed=seed, seconds=seconds, suspects=suspects) if seconds > 0 else None
+    of_forward = diagnosis is not None and diagnosis.cause == "forward-mismatch"
+    judge = forward_judge(pair, seed) if of_forward else None
+    mended = None
+    if seconds > 0 and (judge or not of_forward):
+        mended = repair(pair, list(settings), seed=seed, seconds=seconds, suspects=suspects, forward=judge)
     return _together(pair, report, diagnosis, accusation, mended, guilty)
 
 
