@@ -226,7 +226,7 @@ def _judge(name: str, trace: Trace, case: Case, returned: list[str | None]) -> t
         return _verdict(events, lambda event: agree(event.value, true))
     if not case.pair.is_loss and (rebuilt := _rebuilt(events[-1], trace)):
         return False, rebuilt
-    if GRADIENT.sub("", name, count=1) == name or _core(name) in ("out", "") or name in case.arrays:
+    if GRADIENT.sub("", name, count=1) == name or core(name) in ("out", "") or name in case.arrays:
         return None
     sites = [site for site in _sites(name, trace) if _squeezed(site.value) == _squeezed(events[-1].value)]
     if not sites:
@@ -241,7 +241,7 @@ def _squeezed(value: np.ndarray) -> tuple[int, ...]:
 
 def _rebuilt(event: Assigned, trace: Trace) -> Assigned | None:
     """A variable of forward that backward computes anew, and nearly but not quite the same: an eps left out."""
-    names = _namesakes(_core(event.name, gradient=False), trace)
+    names = _namesakes(core(event.name, gradient=False), trace)
     olds = [old.value for old in trace.forward if old.name in names and old.value.shape == event.value.shape]
     gaps = [float(np.linalg.norm(old - event.value)) for old in olds]
     size = float(np.linalg.norm(event.value))
@@ -261,21 +261,21 @@ def _verdict(events: list[Assigned], is_right: Callable[[Assigned], bool]) -> tu
 
 def _sites(name: str, trace: Trace) -> list[Assigned]:
     """The assignments of forward that a name of backward may be the gradient of."""
-    names = _namesakes(_core(name), trace)
+    names = _namesakes(core(name), trace)
     events = [event for event in trace.forward if event.name in names and event.name != name]
     whole = [event for event in events if not event.in_part]
     parts = [event for event in events if event.in_part]
     return [*whole[-SITES:], *parts[-1:]]
 
 
-def _namesakes(core: str, trace: Trace) -> list[str]:
+def _namesakes(wanted: str, trace: Trace) -> list[str]:
     """The names of forward that are written like this one; if there is none, the one that means the same."""
     names = list(dict.fromkeys(event.name for event in trace.forward))
-    same = [name for name in names if _core(name, gradient=False) == core]
+    same = [name for name in names if core(name, gradient=False) == wanted]
     if same:
         return same
-    group = next((words for words in SYNONYMS if core in words), set())
-    same = [name for name in names if _core(name, gradient=False) in group]
+    group = next((words for words in SYNONYMS if wanted in words), set())
+    same = [name for name in names if core(name, gradient=False) in group]
     return same if len(same) == 1 else []
 
 
@@ -298,7 +298,7 @@ def _agrees(event: Assigned, site: Assigned, trace: Trace) -> bool:
     return True
 
 
-def _core(name: str, *, gradient: bool = True) -> str:
+def core(name: str, *, gradient: bool = True) -> str:
     """What a name is about: ``xhat`` of dx_hat, d_xhat, grad_x_hat; of forward's names only the form."""
     if gradient:
         name = GRADIENT.sub("", name, count=1)

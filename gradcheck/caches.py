@@ -33,6 +33,10 @@ def cache_order(place: Place) -> Iterator[Change]:
                 yield place.put("cache-order", "wrong-cache", (value, name))
         for line in packed:
             if isinstance(line, ast.Tuple):
+                for element in line.elts:  # 1e-8 packed where eps belongs
+                    if isinstance(element, ast.Constant):
+                        for name in forward.scalars:
+                            yield place.put("cache-order", "wrong-cache", (element, name))
                 theirs = _aligned(place.text, line, mine)
                 if theirs != mine:
                     yield place.put("cache-order", "wrong-cache", (target, ", ".join(theirs)))

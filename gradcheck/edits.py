@@ -11,20 +11,24 @@ from .place import Change, Place
 
 Kind = Callable[[Place], Iterator[Change]]
 KINDS: list[Kind] = [
-    slips.misnamed, slips.calls, caches.cache_order, caches.from_forward, caches.recomputed, slips.keepdims,
-    slips.reshaped, slips.accumulated, slips.cropped, formulas.eps_added, slips.returned_order, slips.unwrapped,
-    slips.copied, indices.unstrided, formulas.undone, formulas.reductions, formulas.scaled, formulas.operators,
-    slips.axes, formulas.transposed, formulas.compared, formulas.signs, indices.looped,
-    formulas.moved_inside, formulas.constants, formulas.conditions, formulas.dropped, indices.exchanged,
-    indices.strided, indices.renamed, formulas.derived, formulas.one_hot, formulas.termed, formulas.replaced_operand,
-    formulas.multiplied,
+    slips.misnamed, slips.calls, slips.kept, slips.dtypes, caches.cache_order, caches.from_forward,
+    caches.recomputed, slips.keepdims, slips.reshaped, slips.accumulated, slips.cropped, formulas.eps_added,
+    slips.returned_order, slips.unwrapped, slips.copied, indices.unstrided, formulas.undone, formulas.reductions,
+    formulas.scaled, formulas.operators, slips.axes, formulas.transposed, formulas.compared, formulas.signs,
+    indices.looped, formulas.moved_inside, formulas.constants, formulas.conditions, formulas.dropped,
+    indices.exchanged, formulas.one_hot, indices.renamed,
 ]  # fmt: skip
+ANYWHERE: list[Kind] = [  # many on every line
+    indices.strided, formulas.derived, formulas.termed, formulas.replaced_operand, formulas.multiplied,
+]  # fmt: skip
+LATE = 20  # ranks that these come later, so that likelier ones on other lines come first
 CONTRACT: list[Kind] = [slips.copied, slips.accumulated, indices.renamed]
 
 
 def changes(place: Place, *, contract: bool = False) -> Iterator[tuple[int, Change]]:
     """All edits to try in a function, each with the rank of its kind; where only the contract is broken, copies."""
-    for rank, kind in enumerate(CONTRACT if contract else KINDS):
+    for rank, kind in enumerate(CONTRACT if contract else [*KINDS, *ANYWHERE]):
+        rank = rank + LATE * (kind in ANYWHERE)
         if place.role == "forward" and kind is not slips.copied:
             continue
         found = list(kind(place))

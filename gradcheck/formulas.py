@@ -31,6 +31,10 @@ def eps_added(place: Place) -> Iterator[Change]:
     values = [name for name in place.scalars if EPS.search(name)]
     for node in place.nodes:
         inside: list[Any] = []
+        if isinstance(node, ast.BinOp) and isinstance(node.left, ast.Call) and called(node.left) == "sqrt":
+            beside = place.text.of(node.right)  # sqrt(var) + eps
+            if EPS.search(beside):
+                yield place.put("eps", "wrong-eps", (node, f"{place.text.of(node.left)[:-1]} + {beside})"))
         if isinstance(node, ast.Call) and called(node) == "sqrt":
             inside = node.args[:1]
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
@@ -169,9 +173,9 @@ def dropped(place: Place) -> Iterator[Change]:
 
 def reductions(place: Place) -> Iterator[Change]:
     """A sum for a mean, and the like."""
-    others = {"mean": ["sum"], "sum": ["mean"], "std": ["var", "sqrt"], "var": ["std"], "max": ["sum"], "argmax": ["argmin"],
-              "zeros_like": ["ones_like"], "ones_like": ["zeros_like"], "dot": ["multiply"], "maximum": ["minimum"],
-              "empty_like": ["zeros_like"], "empty": ["zeros"]}  # fmt: skip
+    others = {"mean": ["sum"], "sum": ["mean"], "std": ["var", "sqrt"], "var": ["std"], "max": ["sum"],
+              "argmax": ["argmin"], "zeros_like": ["ones_like"], "ones_like": ["zeros_like"], "dot": ["multiply"],
+              "maximum": ["minimum"], "empty_like": ["zeros_like"], "empty": ["zeros"]}  # fmt: skip
     for node in place.nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             end = place.text.span(node.func)[1]
@@ -216,6 +220,13 @@ def constants(place: Place) -> Iterator[Change]:
         for name in place.scalars:
             if not whole or is_whole(place.values.get(name, 0)):
                 yield place.put("constant", "config-hardcoded" if whole else None, (node, name))
+    for node in place.nodes:  # np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        if isinstance(node, ast.Call):
+            inner = [part for part in ast.walk(node) if isinstance(part, ast.Constant) and type(part.value) is int]
+            for number, name in itertools.product({part.value for part in inner}, place.scalars):
+                alike = [part for part in inner if part.value == number]
+                if len(alike) > 1 and is_whole(place.values.get(name, 0)):
+                    yield place.put("constant", "config-hardcoded", *((part, name) for part in alike))
 
 
 def termed(place: Place) -> Iterator[Change]:
@@ -265,16 +276,18 @@ def one_hot(place: Place) -> Iterator[Change]:
 
 def multiplied(place: Place) -> Iterator[Change]:
     """A factor more, at any operand: an array or number in scope."""
+    operands = []
     for node in place.nodes:
         parent = place.body.parent.get(node)
         if not isinstance(node, (ast.Name, ast.Call, ast.BinOp, ast.Subscript)) or not isinstance(
             parent, (ast.Assign, ast.AugAssign, ast.BinOp, ast.Call, ast.Return, ast.Tuple)
         ):
             continue
-        if isinstance(getattr(node, "ctx", None), ast.Store):
-            continue
+        if not isinstance(getattr(node, "ctx", None), ast.Store):
+            operands.append(node)
+    for sign, node in itertools.product("*/+-", operands):
         for name in [*place.arrays, *place.scalars]:
-            for sign in ("*", "/", "+", "-") if name in place.arrays else ("*", "/"):
+            if sign in "*/" or name in place.arrays:
                 cause = _cause_of_factor(place, name) if sign in "*/" else "missing-branch"
                 yield place.wrapped("factor", cause, node, f" {sign} {name}")
 

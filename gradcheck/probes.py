@@ -230,7 +230,7 @@ def eps(s: Sample, k: int) -> Iterator[Reading]:
 
 
 def _fades(t: Sample, k: int) -> bool | None:
-    """Whether the relative error falls by 100 when the first argument grows tenfold."""
+    """Whether the relative error falls by 100 when the first argument grows tenfold; a small one, eps/std, by 10."""
     first = next((i for i, value in enumerate(t.arguments) if isinstance(value, np.ndarray)), None)
     if first is None or t.arguments[first].dtype.kind != "f" or t.arguments[first].ndim < 2:
         return None
@@ -249,6 +249,9 @@ def _fades(t: Sample, k: int) -> bool | None:
     first_error, second, third = errors
     if not 1e-9 < first_error < 0.5:
         return None if first_error < 0.5 else False
+    eps = settings_of(t).get("eps", 1e-5)
+    if first_error < 100 * eps and second < first_error:  # eps beside the root: its share falls as 1 / std in the end
+        return third < max(0.15 * second, 1e-8)
     return second < 0.05 * first_error and third < max(0.05 * second, 1e-8)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from .instrument import definition_of
 from .load import read
 from .pairs import Pair
-from .rewrite import Body, Span, Text
+from .rewrite import Body, Span, Text, passage
 
 TICK = "__tick__"
 
@@ -99,13 +99,13 @@ class Program:
         SyntaxError
             If it is not Python.
         """
-        parts = Text(text)
+        rows = text.split("\n")
         namespace = {**self.original.forward.__globals__, TICK: self._tick}
         for lines in self.lines.values():
-            passage = parts.passage(lines)
-            if passage not in self._codes:
-                self._codes[passage] = compile(passage, self.path, "exec", dont_inherit=True)
-            exec(self._codes[passage], namespace)
+            part = passage(rows, lines)
+            if part not in self._codes:
+                self._codes[part] = compile(part, self.path, "exec", dont_inherit=True)
+            exec(self._codes[part], namespace)
         forward, backward = self.original.names
         made = namespace[backward] if backward else None
         return replace(self.original, forward=namespace[forward], backward=made)

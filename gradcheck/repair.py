@@ -25,7 +25,7 @@ from .rewrite import Body, Edit, Text, edits_between
 from .state import snapshot_generators
 
 DEPTH = 3  # edits together at most
-ELSEWHERE = 10  # kinds that an edit has to be likelier by than one on the line that raises
+ELSEWHERE = 10  # kinds that an edit has to be likelier by than one on a suspect line, or on the one that raises
 BEAM = 3  # unfinished repairs to go on from
 PATIENCE = 2.0  # seconds for one candidate at one setting
 OPEN = {"pass", "inconclusive", "vacuous"}  # verdicts that accuse nobody
@@ -59,6 +59,7 @@ def repair(
     seed: int = 0,
     seconds: float = 8.0,
     suspects: Sequence[int] = (),
+    failing: Sequence[str] | None = None,
     forward: Right | None = None,
 ) -> Repair | None:
     """Search for an edit of a wrong pair's source that makes it pass at every setting; nothing is written.
@@ -75,6 +76,8 @@ def repair(
         After which the search is given up.
     suspects : sequence of int, optional
         Lines to edit first.
+    failing : sequence of str, optional
+        The texts of the settings that a check has shown to fail; without them all are checked once more.
     forward : callable, optional
         ``forward(setting, outs) -> bool``, whether forward computes what it should. With it, it is forward that is
         edited, until it does; without it what forward computes is kept.
@@ -90,7 +93,7 @@ def repair(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            search = _Search(pair, settings, seed, seconds, suspects, forward)
+            search = _Search(pair, settings, seed, seconds, suspects, failing, forward)
             try:
                 return search.run()
             finally:
@@ -109,9 +112,10 @@ class _Search:
         seed: int,
         seconds: float,
         suspects: Sequence[int],
+        failing: Sequence[str] | None,
         forward: Right | None,
     ) -> None:
-        self.seed, self.suspects, self.forward = seed, set(suspects), forward
+        self.seed, self.suspects, self.known, self.forward = seed, set(suspects), failing, forward
         self.clock = Clock(seconds)
         self.program = Program(pair, self.clock.tick)
         self.rewind = snapshot_generators([pair.forward, *([pair.backward] if pair.backward else [])])
@@ -130,15 +134,25 @@ class _Search:
 
     def run(self) -> Repair | None:
         """The first repair found."""
-        verdicts = [self._verdict(self.pair, i) for i in range(len(self.trials))]
-        failing = [i for i, verdict in enumerate(verdicts) if verdict not in OPEN]
-        if not failing or any(verdicts[i] == "not_implemented" for i in failing):
+        every = range(len(self.trials))
+        if self.known is None:
+            verdicts = [self._verdict(self.pair, i) for i in every]
+            failing = [i for i in every if verdicts[i] not in OPEN]
+            if any(verdict == "not_implemented" for verdict in verdicts):
+                return None
+        else:
+            failing = [i for i in every if self.trials[i][0].text in self.known]
+        self.order = sorted(every, key=lambda i: (i not in failing, _extent(self.trials[i][1])))
+        start = next((i for i in self.order[: len(failing)] if self._is_wrong(i)), None)
+        self.contract = start is None
+        if not failing:
             return None
-        failing.sort(key=lambda i: (verdicts[i] == "contract", _extent(self.trials[i][1])))
-        rest = [i for i in range(len(self.trials)) if i not in failing]
-        self.order = [*failing, *sorted(rest, key=lambda i: _extent(self.trials[i][1]))]
-        self.contract = all(verdicts[i] == "contract" for i in failing)
-        return self._level(self.program.text, failing[0], [], self.clock.end)
+        return self._level(self.program.text, self.order[0] if start is None else start, [], self.clock.end)
+
+    def _is_wrong(self, i: int) -> bool:
+        """Whether values or shapes are wrong there, and not only how they are computed."""
+        case = self._case(i)
+        return case.error is not None or bool(case.wrong)
 
     # --- the search
 
@@ -180,14 +194,14 @@ class _Search:
         return None
 
     def _candidates(self, text: Text, case: Case) -> list[Change]:
-        """All edits of a text, those of a suspect line first, then by the likeliness of their kind."""
+        """All edits of a text by the likeliness of their kind, which is greater on suspect lines."""
         places = self._places(text, case)
         ranked = [found for place in places for found in changes(place, contract=self.contract)]
         raising = {place.error_line for place in places if place.error_line}
 
-        def order(found: tuple[int, Change]) -> tuple[bool, int]:
+        def order(found: tuple[int, Change]) -> int:
             lines = {text.line_of(start) for start, _, _ in found[1].spans}
-            return bool(self.suspects) and not lines & self.suspects, found[0] + ELSEWHERE * (not lines & raising)
+            return found[0] + ELSEWHERE * ((not lines & self.suspects) + (not lines & raising))
 
         return [change for _, change in sorted(ranked, key=order)]
 
@@ -343,8 +357,8 @@ def _lines_of(error: BaseException | None, program: Program) -> dict[str, int]:
     """The lines that an exception came through, by function."""
     if error is None:
         return {}
-    frames = traceback.extract_tb(error.__traceback__)
-    return {frame.name: frame.lineno or 0 for frame in frames if frame.filename == program.path}
+    frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    return {code.co_name: line for code, line in frames if code.co_filename == program.path}
 
 
 def _reached(name: str, bodies: dict[str, Body]) -> set[str]:

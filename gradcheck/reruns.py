@@ -39,7 +39,7 @@ def forward_judge(pair: Pair, seed: int) -> Callable[[Setting, Sequence[Any]], b
     difference = known.difference if known else None
     if difference is None:
         return None
-    return lambda setting, outs: not difference(setting.draw(np.random.default_rng(seed)), outs)
+    return lambda setting, outs: not difference(setting.draw(np.random.default_rng(seed)), tuple(outs))
 
 
 def _named(function: Any, like: Any) -> Any:

@@ -99,11 +99,16 @@ class Text:
         return node
 
     def passage(self, lines: tuple[int, int]) -> str:
-        """These lines alone, to be compiled: with the numbers that they have here."""
-        first, last = lines
-        rows = self.lines[first - 1 : last]
-        before = "\n" * (first - 2) + "if True:\n" if rows[0][:1].isspace() else "\n" * (first - 1)
-        return before + "\n".join(rows)
+        """These lines alone, see `passage`."""
+        return passage(self.lines, lines)
+
+
+def passage(rows: list[str], lines: tuple[int, int]) -> str:
+    """Some of a text's rows alone, to be compiled: with the numbers that they have there."""
+    first, last = lines
+    rows = rows[first - 1 : last]
+    before = "\n" * (first - 2) + "if True:\n" if rows[0][:1].isspace() else "\n" * (first - 1)
+    return before + "\n".join(rows)
 
 
 def edits_between(before: str, after: str) -> list[Edit]:

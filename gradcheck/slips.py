@@ -51,6 +51,35 @@ def misnamed(place: Place) -> Iterator[Change]:
                     yield Change("name", "raises", ((start, start + len(node.arg), name),))
 
 
+def kept(place: Place) -> Iterator[Change]:
+    """A result that is computed and let go: ``dx.reshape(x.shape)`` alone on its line."""
+    for s in place.body.statements:
+        if isinstance(s, ast.Expr) and not isinstance(s.value, (ast.Constant, ast.Name)):
+            start = place.text.span(s)[0]
+            names = [node.id for node in ast.walk(s.value) if isinstance(node, ast.Name) and node.id in place.arrays]
+            returned = [name for k, *_ in place.wrong for node in place.returned(k) for name in _names(node)]
+            for name in dict.fromkeys([*returned, *names]):
+                yield Change("keep", "unfinished", ((start, start, f"{name} = "),))
+                yield Change("keep", "unfinished", ((start, start, f"{name} += "),))
+
+
+def _names(node: ast.AST) -> list[str]:
+    return [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
+
+
+def dtypes(place: Place) -> Iterator[Change]:
+    """An array of another type than its numbers: made without ``dtype``, or with that of floats."""
+    for node in place.nodes:
+        if not isinstance(node, ast.Call) or not called(node).startswith(("zeros", "ones", "empty", "full", "array")):
+            continue
+        given = [keyword.value for keyword in node.keywords if keyword.arg == "dtype"]
+        for value in given:
+            yield place.put("dtype", "wrong-dtype", (value, "float"))
+        if not given and isinstance(place.error, TypeError):
+            end = place.text.span(node)[1] - 1
+            yield Change("dtype", "wrong-dtype", ((end, end, ", dtype=float"),))
+
+
 def calls(place: Place) -> Iterator[Change]:
     """An attribute that was called, an argument unpacked, a division that ought to give a whole number."""
     if place.error is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import time
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +22,7 @@ from .inputs import Setting
 from .instrument import statement_at, tree_of
 from .methods import line_in
 from .objects import LayerObject
+from .origin import origin
 from .pairs import Pair
 from .repair import Repair, repair
 from .report import Report, Why
@@ -46,23 +49,31 @@ def reason(
     seed : int, default 0
         Of the draws.
     seconds : float, default 8
-        For the search of a repair; 0 for none.
+        For all this; half of it at least for the search of a repair. 0 for no such search.
     """
     if report.verdict not in ACCUSED:
         return None
+    started = time.perf_counter()
     failing = [setting for setting in settings if setting.text in report.failed] or list(settings)
     case = failing_case(pair, failing, seed)
     accusation = _accused(case) if case else None
-    guilty = _guilty_helper(pair, accusation, seed) if accusation else None
+    shown = _calling(pair, case) or report.line
+    if accusation is not None and (shown is None or accusation.certain):
+        shown = accusation.line
+    guilty = _guilty_helper(pair, shown, seed) if shown else None
     within = _accused(guilty) if guilty else None
-    suspects = [line for line in (within and within.line, accusation and accusation.line, report.line) if line]
     diagnosis = _diagnosed(pair, [*failing, *(s for s in settings if s not in failing)], seed)
+    cause = diagnosis.cause if diagnosis is not None and diagnosis.cause != "unknown" else report.cause or "unknown"
+    told = origin(cause, pair, case, shown, accusation.cleared if accusation else [])
+    suspects = [at for at in (told, within and within.line, accusation and accusation.line, shown) if at]
+    left = max(seconds - (time.perf_counter() - started), seconds / 2)
+    mend = functools.partial(repair, pair, list(settings), seed=seed, suspects=suspects, failing=report.failed)
     of_forward = diagnosis is not None and diagnosis.cause == "forward-mismatch"
-    judge = forward_judge(pair, seed) if of_forward else None
-    mended = None
-    if seconds > 0 and (judge or not of_forward):
-        mended = repair(pair, list(settings), seed=seed, seconds=seconds, suspects=suspects, forward=judge)
-    return _together(pair, report, diagnosis, accusation, mended, guilty)
+    judge = forward_judge(pair, seed) if of_forward or report.forward_matches_reference is False else None
+    mended = mend(seconds=left if of_forward else left / 4, forward=judge) if judge and seconds else None
+    if mended is None and seconds and not of_forward:
+        mended = mend(seconds=left * 3 / 4 if judge else left)
+    return _together(pair, report, diagnosis, accusation, mended, guilty, told or shown)
 
 
 def at_inputs(report: Report, forward: Any, backward: Any, inputs: Sequence[Any]) -> Why | None:
@@ -125,15 +136,31 @@ def _near(inputs: Sequence[Any], fewer: int, rng: np.random.Generator) -> dict[s
     return {f"#{i}": value for i, value in enumerate(_like(inputs, rng, fewer))}
 
 
-def _guilty_helper(pair: Pair, accusation: Accusation, seed: int) -> Case | None:
-    """Of the pair whose backward the accused statement calls, a case in which that is itself wrong."""
-    called = _called_at(pair.file, accusation.line) - {pair.names[1]}
+def _helpers(pair: Pair) -> list[Pair]:
+    """All pairs of the same file."""
     own = {
         name: value
         for name, value in inspect.unwrap(pair.forward).__globals__.items()
         if inspect.isfunction(value) and value.__code__.co_filename == pair.file
     }
-    for helper in pair_up(own, pair.file)[0] if called else ():
+    return pair_up(own, pair.file)[0]
+
+
+def _calling(pair: Pair, case: Case | None) -> int | None:
+    """The line from which another pair's function was called, where that raises."""
+    if case is None or case.error is None:
+        return None
+    frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(case.error.__traceback__)]
+    passed = [(code.co_name, line) for code, line in frames if code.co_filename == pair.file]
+    own = [line for name, line in passed if name in pair.names]
+    others = {name for helper in _helpers(pair) for name in helper.names} if passed else set()
+    return own[-1] if own and passed[-1][0] in others - set(pair.names) else None
+
+
+def _guilty_helper(pair: Pair, line: int, seed: int) -> Case | None:
+    """Of the pair whose backward the statement on a line calls, a case in which that is itself wrong."""
+    called = _called_at(pair.file, line) - {pair.names[1]}
+    for helper in _helpers(pair) if called else ():
         if helper.names[1] in called:
             case = failing_case(helper, plan(helper, seed).settings, seed)
             if case is not None:
@@ -187,6 +214,7 @@ def _together(
     accusation: Accusation | None,
     mended: Repair | None,
     guilty: Case | None,
+    shown: int | None,
 ) -> Why:
     cause, evidence, suggestion = report.cause or "unknown", "", ""
     unsaid = {"unknown"} | ({"raises"} if report.verdict != "error" else set())
@@ -198,13 +226,11 @@ def _together(
         evidence, suggestion = diagnosis.evidence, diagnosis.suggestion
     if cause == "unknown" and accusation is not None and report.verdict == "fail":
         cause = "wrong-term"  # of which no more is known than the line
-    line, cleared = report.line, list[str]()
-    if accusation is not None and (line is None or accusation.certain):
-        line, cleared = accusation.line, accusation.cleared
-    if mended is not None and line != mended.edits[0].line:
-        line, cleared = mended.edits[0].line, []
-    if guilty is not None and accusation is not None:
-        cause, line, cleared = "inherited", accusation.line, accusation.cleared
+    line, cleared = mended.edits[0].line if mended is not None else shown, list[str]()
+    if accusation is not None and accusation.line == line:
+        cleared = accusation.cleared
+    if guilty is not None:
+        cause, line = "inherited", shown
         evidence = f"{guilty.pair.names[1]}, which it calls, is itself wrong"
     return Why(
         cause=cause,

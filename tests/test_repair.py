@@ -279,6 +279,30 @@ def residual_forward(x):
 def residual_backward(dout, cache):
     return dout * (1 - cache ** 2)  # wrong
 """,
+    "keep": AFFINE
+    + """
+    x, w, b = cache
+    dx = dout @ w.T
+    dx.reshape(x.shape)  # wrong
+    return dx, x.reshape(len(x), -1).T @ dout, dout.sum(axis=0)
+""",
+    "dtype": AFFINE
+    + """
+    x, w, b = cache
+    dw = np.zeros(w.shape, dtype=int)  # wrong
+    for n in range(len(x)):
+        dw += np.outer(x[n], dout[n])
+    return (dout @ w.T).reshape(x.shape), dw, dout.sum(axis=0)
+""",
+    "constants": CONV.replace("conv_param, xp\n", "conv_param\n").replace(
+        ", xp = cache", " = cache\n    xp = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))  # wrong"
+    )
+    + """
+            window = np.s_[:, :, i * stride:i * stride + HH, j * stride:j * stride + WW]
+            dw += np.tensordot(dout[:, :, i, j], xp[window], (0, 0))
+            dxp[window] += np.tensordot(dout[:, :, i, j], w, (1, 0))
+    return dxp[:, :, pad:pad + H, pad:pad + W], dw, db
+""",
     "copy": """
 def relu_forward(x):
     return np.maximum(x, 0), x
@@ -292,7 +316,8 @@ def relu_backward(dout, x):
 CAUSES = {
     "accumulate": "overwritten", "keepdims": "shape-keepdims", "crop": "shape-cropped", "cache-order": "wrong-cache",
     "eps": "wrong-eps", "reshape": "shape-not-restored", "order": "swapped-gradients", "scale": "scale-keep",
-    "compare": "wrong-mask", "axis": "wrong-axis", "copy": "mutates-dout",
+    "compare": "wrong-mask", "axis": "wrong-axis", "copy": "mutates-dout", "keep": "unfinished",
+    "dtype": "wrong-dtype",
 }  # fmt: skip
 
 

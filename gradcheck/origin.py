@@ -1,0 +1,121 @@
+"""Where a known cause is written: the statement that makes what a later one stumbles over."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .adjoints import core
+from .case import Case
+from .instrument import definition_of
+from .pairs import Pair
+from .place import EPS, called
+from .rewrite import Body, heads
+from .slices import assigned
+
+ALLOCATORS = ("zeros", "ones", "empty", "full", "array")
+ROOTS = {-0.5, 0.5, -1.5, 1.5}  # exponents
+
+
+def origin(cause: str, pair: Pair, case: Case | None, line: int | None, cleared: list[str]) -> int | None:
+    """The line at which a cause is written, by the text of forward and backward; None if several lines may be, or none.
+
+    Parameters
+    ----------
+    cause : str
+        A code.
+    pair : Pair
+        Whose gradients are wrong.
+    case : Case or None
+        Where that shows.
+    line : int or None
+        The statement at which it shows.
+    cleared : list of str
+        The names of backward that hold right gradients before that.
+    """
+    functions: list[Any] = [pair.forward, pair.backward or pair.forward]
+    forward, backward = (definition_of(pair.file, f.__name__, f.__code__.co_firstlineno) for f in functions)
+    if forward is None or backward is None:
+        return None
+    found: Sequence[ast.stmt]
+    if cause == "wrong-dtype":
+        found = _allocations(backward, line)
+    elif cause == "wrong-cache":
+        found = [*_empty_caches(case, forward)] or [*_unpackings(backward)]
+    elif cause == "wrong-eps":
+        found = [*_without_eps(forward, backward)]
+    elif cause == "forward-mismatch":
+        found = _assignments(forward, cleared[-1:])
+    else:
+        return None
+    lines = {node.lineno for node in found}
+    return None if line in lines or len(lines) != 1 else lines.pop()
+
+
+def _allocations(function: ast.FunctionDef, line: int | None) -> Sequence[ast.stmt]:
+    """Where the array that a statement writes into was made."""
+    statements = Body(function).statements
+    names = {name for s in statements if s.lineno == line for name in assigned(s)}
+    made = [s for s in statements if isinstance(s, ast.Assign) and assigned(s) & names and s.lineno < (line or 0)]
+    return [s for s in made if isinstance(s.value, ast.Call) and called(s.value).startswith(ALLOCATORS)][-1:]
+
+
+def _empty_caches(case: Case | None, forward: ast.FunctionDef) -> Iterator[ast.stmt]:
+    """Where the cache is None: it was never packed."""
+    if case is None:
+        return
+    *_, cache = case.pair.functions()[0](*copy.deepcopy(case.arguments))
+    if cache is not None:
+        return
+    values = [s.value for s in Body(forward).returns]
+    last = [value.elts[-1] for value in values if isinstance(value, ast.Tuple)]
+    names = {element.id for element in last if isinstance(element, ast.Name)}
+    yield from [s for s in Body(forward).statements if isinstance(s, ast.Assign) and assigned(s) & names][-1:]
+
+
+def _unpackings(backward: ast.FunctionDef) -> Iterator[ast.stmt]:
+    """Where the cache is unpacked into names."""
+    cache = backward.args.args[-1].arg if backward.args.args else ""
+    for s in Body(backward).statements:
+        if isinstance(s, ast.Assign) and isinstance(s.value, ast.Name) and s.value.id == cache:
+            yield s
+
+
+def _without_eps(forward: ast.FunctionDef, backward: ast.FunctionDef) -> Iterator[ast.stmt]:
+    """Roots of what has no eps in it, another eps than forward's, a number packed in its place."""
+    body = Body(backward)
+    assignments = [s for s in body.statements if isinstance(s, (ast.Assign, ast.AugAssign))]
+    with_eps = {name for s in assignments if EPS.search(ast.unparse(s)) for name in assigned(s)}
+    for s in body.statements:
+        for node in (node for head in heads(s) for node in ast.walk(head)):
+            inside: ast.AST | None = None
+            if isinstance(node, ast.Call) and called(node) == "sqrt" and node.args:
+                inside = node.args[0]
+            elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and _number(node.right) in ROOTS:
+                inside = node.left
+            names = {n.id for n in ast.walk(inside) if isinstance(n, ast.Name)} if inside else set()
+            if inside and not names & with_eps and not EPS.search(ast.unparse(inside)):
+                yield s
+        if isinstance(s, ast.Assign) and isinstance(s.value, ast.Constant) and EPS.search(ast.unparse(s)):
+            yield s
+    for s in Body(forward).statements:
+        packed = s.value.elts if isinstance(s, ast.Assign) and isinstance(s.value, ast.Tuple) else []
+        if any(isinstance(element, ast.Constant) and type(element.value) is float for element in packed):
+            yield s
+
+
+def _assignments(function: ast.FunctionDef, names: list[str]) -> Sequence[ast.stmt]:
+    """The last assignment to the variable that one of backward's gradients is of."""
+    cores = {core(name) for name in names}
+    statements = [s for s in Body(function).statements if isinstance(s, (ast.Assign, ast.AugAssign))]
+    return [s for s in statements if {core(name, gradient=False) for name in assigned(s)} & cores][-1:]
+
+
+def _number(node: ast.expr) -> float | None:
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        return None
+    return float(value) if isinstance(value, (int, float)) else None
