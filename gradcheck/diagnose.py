@@ -238,11 +238,10 @@ class _Search:
         return Diagnosis(finding.cause, finding.text)
 
     def _by_cache(self, s: Sample) -> Diagnosis | None:
-        """Another cache with which it runs and is right."""
-        for k, name in enumerate(s.names):
-            for reading in probes.caches(s, k):
-                if reading.holds(s):
-                    return Diagnosis(reading.cause, reading.evidence, reading.suggestion, name)
+        """Another cache with which it runs and all gradients are right."""
+        for readings in zip(*(probes.caches(s, k) for k in range(len(s.names)))):
+            if all(reading.holds(s) for reading in readings):
+                return Diagnosis(readings[0].cause, readings[0].evidence, readings[0].suggestion, s.names[0])
         return None
 
     # --- one argument
@@ -251,6 +250,8 @@ class _Search:
         witnesses = self.witnesses(s, k)
         for reading in self._readings(s, k, witnesses):
             self.deadline.check()
+            if reading.cause == "off-by-one" and self._of_settings():
+                continue  # a loop's end is wrong at every setting
             if reading.holds(s) and is_confirmed(reading, witnesses):
                 return Diagnosis(reading.cause, reading.evidence, reading.suggestion, s.names[k])
         return None

@@ -37,7 +37,7 @@ def centring(s: Sample, k: int) -> Iterator[Reading]:
     for axes, groups in _groupings(s, shape):
         where = f"over axis {axes_text(axes)}" if groups is None else f"over each of {groups} groups"
         yield tested(
-            "missing-term-mean",
+            "missing-term-mean" if _has_no_mean(s, k, axes, groups) else "wrong-term",
             f"true - returned is constant {where}: the path through the mean is not right",
             f"subtract the mean of the gradient {where}",
             _is_spanned,
@@ -46,7 +46,8 @@ def centring(s: Sample, k: int) -> Iterator[Reading]:
             groups,
             False,
         )
-        if not _is_absent(s, k, axes, groups):
+        absent = _is_absent(s, k, axes, groups)
+        if not absent:
             yield tested(
                 "forward-mismatch",
                 f"backward subtracts the path through the variance {where}, but of "
@@ -58,7 +59,7 @@ def centring(s: Sample, k: int) -> Iterator[Reading]:
                 groups,
             )
         yield tested(
-            "missing-term-variance",
+            "missing-term-variance" if absent else "wrong-term",
             f"true - returned is proportional to {name} normalised {where}: the path through the variance is not right",
             f"subtract xhat * mean(dxhat * xhat) {where}",
             _is_spanned,
@@ -121,14 +122,7 @@ def _is_absent(t: Sample, k: int, axes: Axes, groups: int | None) -> bool:
     """Whether the returned gradient is dout, scaled in each group or by an argument, less a constant: no more to it."""
     if groups is not None:
         return True
-    scales = [np.ones(())] + [
-        v.reshape([-1 if i == axis else 1 for i in range(t.d.ndim)])
-        for v in t.values.values()
-        if isinstance(v, np.ndarray) and v.dtype.kind == "f" and v.ndim == 1
-        for axis in range(t.d.ndim)
-        if t.d.shape[axis] == v.size
-    ]
-    for scaled in scales:
+    for scaled in _scales(t):
         d = t.d * scaled
         d = d - d.mean(axis=axes, keepdims=True)
         a = t.returned[k] - t.returned[k].mean(axis=axes, keepdims=True)
@@ -136,3 +130,23 @@ def _is_absent(t: Sample, k: int, axes: Axes, groups: int | None) -> bool:
         if float(np.linalg.norm(left)) <= 1e-6 * float(np.linalg.norm(a)):
             return True
     return False
+
+
+def _has_no_mean(t: Sample, k: int, axes: Axes, groups: int | None) -> bool:
+    """Whether the mean of the returned gradient is that of dout, scaled by an argument, over the standard deviation."""
+    if groups is not None:
+        return True
+    mean = t.returned[k].mean(axis=axes)
+    dues = [(t.d * scaled).mean(axis=axes) / t.x[k].std(axis=axes) for scaled in _scales(t)]
+    return any(close(mean, due, 0.01) for due in dues)
+
+
+def _scales(t: Sample) -> list[np.ndarray]:
+    """What dout may be multiplied by before it is normalised: nothing, or an argument such as gamma."""
+    return [np.ones(())] + [
+        v.reshape([-1 if i == axis else 1 for i in range(t.d.ndim)])
+        for v in t.values.values()
+        if isinstance(v, np.ndarray) and v.dtype.kind == "f" and v.ndim == 1
+        for axis in range(t.d.ndim)
+        if t.d.shape[axis] == v.size
+    ]
