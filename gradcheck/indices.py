@@ -12,6 +12,8 @@ import numpy as np
 from .place import Change, Place, called, is_number, is_whole
 from .rewrite import heads
 
+SIZED = {"range", "xrange", "zeros", "ones", "empty", "reshape", "arange"}  # calls that take sizes
+
 
 def looped(place: Place) -> Iterator[Change]:
     """A loop run backwards, or forwards."""
@@ -48,14 +50,23 @@ def renamed(place: Place) -> Iterator[Change]:
     for node in place.nodes:
         if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load) or node.id not in place.values:
             continue
-        indexed = any(isinstance(outer, (ast.Subscript, ast.Slice)) for outer in place.body.around(node))
-        if is_whole(place.values[node.id]):
-            sizes = [name for name in place.scalars if ".shape[" in name]
-            yield from (place.put("rename", "wrong-index" if indexed else "wrong-term", (node, x)) for x in sizes)
-        for name, value in place.values.items():
-            if name != node.id and _are_alike(place.values[node.id], value):
-                whole = is_whole(value)
-                yield place.put("rename", "wrong-index" if indexed and whole else "wrong-term", (node, name))
+        whole = is_whole(place.values[node.id])
+        cause = _cause_of_whole(place, node) if whole else "wrong-term"
+        names = [name for name in place.scalars if whole and ".shape[" in name]
+        names += [name for name, value in place.values.items() if _are_alike(place.values[node.id], value)]
+        yield from (place.put("rename", cause, (node, name)) for name in names if name != node.id)
+
+
+def _cause_of_whole(place: Place, node: ast.Name) -> str:
+    """What it is to take one whole number for another: as an index, or as the size of something."""
+    for outer in place.body.around(node):
+        if isinstance(outer, (ast.Subscript, ast.Slice)):
+            return "wrong-index"
+        if isinstance(outer, ast.Call) and called(outer) in SIZED:
+            return "config-hardcoded"
+        if isinstance(outer, ast.Assign) and place.text.of(outer.targets[0]) in place.scalars:
+            return "config-hardcoded"
+    return "wrong-term"
 
 
 def unstrided(place: Place) -> Iterator[Change]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import copy
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .adjoints import core
 from .case import Case
-from .instrument import definition_of
+from .instrument import definition_of, watched
 from .pairs import Pair
 from .place import EPS, called
 from .rewrite import Body, heads
@@ -63,16 +64,23 @@ def _allocations(function: ast.FunctionDef, line: int | None) -> Sequence[ast.st
 
 
 def _empty_caches(case: Case | None, forward: ast.FunctionDef) -> Iterator[ast.stmt]:
-    """Where the cache is None: it was never packed."""
+    """Where the cache is None: the statement that makes it so, or the one that should be followed by its packing."""
     if case is None:
         return
-    *_, cache = case.pair.functions()[0](*copy.deepcopy(case.arguments))
-    if cache is not None:
-        return
-    values = [s.value for s in Body(forward).returns]
-    last = [value.elts[-1] for value in values if isinstance(value, ast.Tuple)]
-    names = {element.id for element in last if isinstance(element, ast.Name)}
-    yield from [s for s in Body(forward).statements if isinstance(s, ast.Assign) and assigned(s) & names][-1:]
+    seen: list[tuple[str, int]] = []
+
+    def watch(name: str, line: int, in_part: bool, value: Any) -> Any:
+        seen.append((name, line))
+        return value
+
+    made = dataclasses.replace(case.pair, forward=watched(case.pair.forward, watch))
+    *_, cache = made.functions()[0](*copy.deepcopy(case.arguments))
+    if cache is None:
+        values = [s.value for s in Body(forward).returns]
+        names = [element.id for value in values if isinstance(value, ast.Tuple) for element in value.elts[:2]
+                 if isinstance(element, ast.Name)]  # fmt: skip
+        lines = [line for name, line in seen if name in names]
+        yield from (s for s in Body(forward).statements if lines and s.lineno == lines[-1])
 
 
 def _unpackings(backward: ast.FunctionDef) -> Iterator[ast.stmt]:

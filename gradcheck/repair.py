@@ -25,7 +25,9 @@ from .rewrite import Body, Edit, Text, edits_between
 from .state import snapshot_generators
 
 DEPTH = 3  # edits together at most
-ELSEWHERE = 10  # kinds that an edit has to be likelier by than one on a suspect line, or on the one that raises
+ELSEWHERE = (
+    10  # kinds that an edit has to be likelier by than one on a suspect line, on the one that raises, or of the cause
+)
 BEAM = 3  # unfinished repairs to go on from
 PATIENCE = 2.0  # seconds for one candidate at one setting
 OPEN = {"pass", "inconclusive", "vacuous"}  # verdicts that accuse nobody
@@ -60,6 +62,7 @@ def repair(
     seconds: float = 8.0,
     suspects: Sequence[int] = (),
     failing: Sequence[str] | None = None,
+    cause: str | None = None,
     forward: Right | None = None,
 ) -> Repair | None:
     """Search for an edit of a wrong pair's source that makes it pass at every setting; nothing is written.
@@ -78,6 +81,8 @@ def repair(
         Lines to edit first.
     failing : sequence of str, optional
         The texts of the settings that a check has shown to fail; without them all are checked once more.
+    cause : str, optional
+        What the numbers say; edits that would prove it come first.
     forward : callable, optional
         ``forward(setting, outs) -> bool``, whether forward computes what it should. With it, it is forward that is
         edited, until it does; without it what forward computes is kept.
@@ -93,7 +98,7 @@ def repair(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            search = _Search(pair, settings, seed, seconds, suspects, failing, forward)
+            search = _Search(pair, settings, seed, seconds, suspects, failing, cause, forward)
             try:
                 return search.run()
             finally:
@@ -113,9 +118,10 @@ class _Search:
         seconds: float,
         suspects: Sequence[int],
         failing: Sequence[str] | None,
+        cause: str | None,
         forward: Right | None,
     ) -> None:
-        self.seed, self.suspects, self.known, self.forward = seed, set(suspects), failing, forward
+        self.seed, self.suspects, self.known, self.cause, self.forward = seed, set(suspects), failing, cause, forward
         self.clock = Clock(seconds)
         self.program = Program(pair, self.clock.tick)
         self.rewind = snapshot_generators([pair.forward, *([pair.backward] if pair.backward else [])])
@@ -198,10 +204,12 @@ class _Search:
         places = self._places(text, case)
         ranked = [found for place in places for found in changes(place, contract=self.contract)]
         raising = {place.error_line for place in places if place.error_line}
+        likely = {self.cause, "wrong-index"} if self.cause == "config-hardcoded" else {self.cause}
 
         def order(found: tuple[int, Change]) -> int:
             lines = {text.line_of(start) for start, _, _ in found[1].spans}
-            return found[0] + ELSEWHERE * ((not lines & self.suspects) + (not lines & raising))
+            unlikely = (not lines & self.suspects) + (not lines & raising) + (found[1].cause not in likely)
+            return found[0] + ELSEWHERE * unlikely
 
         return [change for _, change in sorted(ranked, key=order)]
 

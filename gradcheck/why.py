@@ -67,7 +67,9 @@ def reason(
     told = origin(cause, pair, case, shown, accusation.cleared if accusation else [])
     suspects = [at for at in (told, within and within.line, accusation and accusation.line, shown) if at]
     left = max(seconds - (time.perf_counter() - started), seconds / 2)
-    mend = functools.partial(repair, pair, list(settings), seed=seed, suspects=suspects, failing=report.failed)
+    mend = functools.partial(
+        repair, pair, list(settings), seed=seed, suspects=suspects, failing=report.failed, cause=cause
+    )
     of_forward = diagnosis is not None and diagnosis.cause == "forward-mismatch"
     judge = forward_judge(pair, seed) if of_forward or report.forward_matches_reference is False else None
     mended = mend(seconds=left if of_forward else left / 4, forward=judge) if judge and seconds else None
