@@ -282,6 +282,7 @@ class _Search:
                     "write it",
                     lambda t: contributions.is_nothing(t, k),
                 )
+            yield from local.filled(s, k)
             yield from probes.linearity(s, k)
             yield from probes.state(s, k)
             for found in (factors.scale(s, k, witnesses), self._scale_beside_l2(s, k, witnesses)):

@@ -51,6 +51,26 @@ def masks(s: Sample, k: int) -> Iterator[Reading]:
         )
 
 
+def filled(s: Sample, k: int) -> Iterator[Reading]:
+    """Where no output depends on the argument, another number than 0."""
+    if s.subject.takes_dout and s.returned[k].shape == s.x[k].shape:
+        yield Reading(
+            "wrong-mask",
+            f"the gradient of {s.names[k]} is one number, whatever dout is, where forward's slope is zero",
+            "write 0 there",
+            lambda t: _fills(t, k),
+        )
+
+
+def _fills(t: Sample, k: int) -> bool | None:
+    """Whether all that is left without dout is one number, at entries on which no output depends."""
+    b = t.tried(k, [np.zeros_like(d) for d in t.douts])
+    if b is None or b.shape != t.x[k].shape or not b.any():
+        return False
+    flat = ~t.jacobian(k).any(axis=0).reshape(b.shape)
+    return not b[~flat].any() and len(np.unique(b[b != 0])) == 1
+
+
 def _is_masked(t: Sample, k: int) -> bool:
     J = t.jacobian(k)[: t.out.size]
     right, local = np.diag(J), (t.returned[k] / t.d).ravel()

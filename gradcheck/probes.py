@@ -29,12 +29,6 @@ def linearity(s: Sample, k: int) -> Iterator[Reading]:
         lambda t: _is_fixed(t, k),
     )
     yield Reading(
-        "wrong-mask",
-        f"the gradient of {name} is one number, whatever dout is, where forward's slope is zero",
-        "write 0 there",
-        lambda t: _fills(t, k),
-    )
-    yield Reading(
         "ignores-dout",
         f"the gradient of {name} is not zero where dout is zero: a term is not multiplied by dout",
         "multiply every term by dout",
@@ -56,15 +50,6 @@ def _is_fixed(t: Sample, k: int) -> bool:
 def _survives(t: Sample, k: int) -> bool:
     b = t.tried(k, [np.zeros_like(d) for d in t.douts])
     return b is not None and bool(np.abs(b).max(initial=0) > 1e-9 * np.abs(t.returned[k]).max(initial=0))
-
-
-def _fills(t: Sample, k: int) -> bool | None:
-    """Whether all that is left without dout is one number, at entries on which no output depends."""
-    b = t.tried(k, [np.zeros_like(d) for d in t.douts])
-    if b is None or b.shape != t.x[k].shape or not b.any():
-        return False
-    flat = ~t.jacobian(k).any(axis=0).reshape(b.shape)
-    return not b[~flat].any() and len(np.unique(b[b != 0])) == 1
 
 
 def _bends(t: Sample, k: int) -> bool:

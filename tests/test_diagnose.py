@@ -401,3 +401,28 @@ def test_a_cache_unpacked_in_another_order_is_named_where_it_raises():
 def test_the_search_ends_with_its_time():
     found = diagnose(Pair("own", norm, lambda d, c: norm_gradients(d, c, mean=0.5), __file__), NORM, seconds=0.0)
     assert found.cause == "unknown"
+
+
+@pytest.mark.parametrize("path", ["mean", "variance"])
+@pytest.mark.parametrize("factor", [0, 0.5, -1, 2])
+def test_a_path_that_is_wrong_by_a_factor_is_not_missing(path, factor):
+    found = named(norm, lambda d, c: norm_gradients(d, c, **{path: factor}), NORM)
+    assert found.cause == ("wrong-term" if factor else f"missing-term-{path}")
+
+
+def test_a_number_where_nothing_flows_is_a_wrong_mask():
+    relu, x = elementwise(lambda x: np.maximum(x, 0)), ROWS
+    assert named(relu, lambda d, c: np.where(c[0] > 0, d, 1), x).cause == "wrong-mask"
+    assert named(relu, lambda d, c: np.where(c[0] > 0, d + 1, 0), x).cause == "ignores-dout"
+
+
+def test_what_is_wrong_only_where_sizes_differ_is_no_loop_that_ends_early():
+    def rows(d, c):
+        dx = np.zeros_like(d)
+        for i in range(min(d.shape)):
+            dx[i] = d[i]
+        return dx
+
+    same, longer = elementwise(lambda x: 1 * x), [gaussian(x=(5, 4)), gaussian(x=(4, 3))]
+    assert named(same, rows, settings_of(*longer)).cause == "off-by-one"
+    assert named(same, rows, settings_of(gaussian(x=(4, 4)), *longer)).cause == "config-hardcoded"
