@@ -204,7 +204,8 @@ class _Search:
         places = self._places(text, case)
         ranked = [found for place in places for found in changes(place, contract=self.contract)]
         raising = {place.error_line for place in places if place.error_line}
-        likely = {self.cause, "wrong-index"} if self.cause == "config-hardcoded" else {self.cause or ""}
+        likely = {self.cause, "wrong-index"} if self.cause == "config-hardcoded" else {self.cause}
+        likely |= {None, "wrong-term"} if self.cause else {change.cause for _, change in ranked}  # these say no cause
 
         def order(found: tuple[int, Change]) -> int:
             lines = {text.line_of(start) for start, _, _ in found[1].spans}
