@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 BLOCK = 1 << 16  # elements: a formula's few arrays of them lie in a second-level cache, and few calls are made
-LEAST = 1 << 18  # elements to move for which a second thread is worth its start, some 50 microseconds
+LEAST = 1 << 20  # elements to move, pass by pass, for which a second thread is worth its start, some 50 microseconds
 
 
 def in_parts(function, count, size):
@@ -14,8 +14,8 @@ def in_parts(function, count, size):
 
     NumPy lets other threads run while it copies and multiplies. Products of few columns gain little from BLAS's own
     threads, copies nothing; so each thread takes a part, with BLAS held to one thread for the time. The parts depend on
-    the number of threads alone: the same number gives the same bits. Below `size` elements to move, or where BLAS has
-    one thread (`train.py --threads 1`, OMP_NUM_THREADS=1), all is one part.
+    the number of threads alone: the same number gives the same bits. Where `size`, the elements to move, is small, or
+    BLAS has one thread (`train.py --threads 1`, OMP_NUM_THREADS=1), all is one part.
     """
     blas = _blas() if size >= LEAST and count > 1 else None
     parts = 1 if blas is None else min(blas.num_threads, count)
@@ -52,7 +52,7 @@ def in_blocks(formula, x, *others):
             block = slice(start, min(start + BLOCK, part.stop))
             formula(*(array[block] for array in flat))
 
-    in_parts(fill, out.size, out.size)
+    in_parts(fill, out.size, 4 * out.size)  # for a few passes
     return out
 
 

@@ -71,7 +71,7 @@ def correlate(x, filters, out, padding, bias=None):
             np.add(y[: len(block), :OW], 0 if bias is None else bias, out=block)
         return part, blocks
 
-    return Tiles(in_parts(write, N, out.size), x.shape, padding)
+    return Tiles(in_parts(write, N, 9 * out.size), x.shape, padding)
 
 
 def gradients(tiles, dout, filters=None):

@@ -264,7 +264,7 @@ def _over_examples(function, weights):
     if weights.ndim == 2:
         function(...)
     else:
-        in_parts(function, len(weights), weights.size)
+        in_parts(function, len(weights), 4 * weights.size)
 
 
 def _softmax(scores):
