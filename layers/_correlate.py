@@ -3,7 +3,7 @@
 `correlate` slides filters over images. It is linear in the images and in the filters, so it has two transposes, its
 gradients: `correlate_transposed` takes `dout` back to the images, `correlate_filters` takes it to the filters.
 
-Here images are (H, W, N, G, C/G) and filters (G, HH, WW, C/G, F/G), for G groups of channels. With pixels first, all
+Here images are (H, W, N, G, C/G) and filters (G, F/G, C/G, HH, WW), for G groups of channels. With pixels first, all
 that one tap of the filters meets is a shifted image: a few long runs of memory, and the taps one below the other times
 the filters are one large matrix product.
 """
@@ -22,8 +22,8 @@ def correlate(x, filters, out, stride, before, dilation, bias=None):
 
     The first window starts `before` pixels above and left of the image; pixels outside of the image are 0.
     """
-    G, HH, WW, C, F = filters.shape
-    matrix = filters.reshape(G, HH * WW * C, F)
+    G, F, C, HH, WW = filters.shape
+    matrix = filters.reshape(G, F, C * HH * WW).swapaxes(1, 2)
 
     def write(part):
         for rows, columns in _columns(x, (HH, WW), out.shape[:2], part, stride, before, dilation):
@@ -33,7 +33,7 @@ def correlate(x, filters, out, stride, before, dilation, bias=None):
                 if bias is not None:
                     product += bias.reshape(F)
                 continue
-            product = (columns.transpose(0, 2, 1) @ matrix).reshape(G, *block.shape[:3], F)
+            product = (columns.swapaxes(1, 2) @ matrix).reshape(G, *block.shape[:3], F)
             np.add(product.transpose(1, 2, 3, 0, 4), 0 if bias is None else bias, out=block)
 
     in_parts(write, len(out), out[..., :1].size * HH * WW * C)
@@ -44,9 +44,9 @@ def correlate_transposed(dout, filters, dx, stride, padding, dilation, bias=None
 
     A tap of the filters met every stride-th pixel, from its own place on: there it adds its share of `dout`.
     """
-    G, HH, WW, C, F = filters.shape
+    G, F, C, HH, WW = filters.shape
     (H, W), (OH, OW) = dx.shape[:2], dout.shape[:2]
-    back = filters.swapaxes(3, 4)  # (G, HH, WW, F/G, C/G)
+    taps = np.ascontiguousarray(filters.transpose(3, 4, 0, 1, 2))  # (HH, WW, G, F/G, C/G)
     height, width = ((o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip((OH, OW), stride, dilation, (HH, WW)))
     rows, from_rows = overlap(-padding[0], height, H)
     cols, from_cols = overlap(-padding[1], width, W)
@@ -65,9 +65,9 @@ def correlate_transposed(dout, filters, dx, stride, padding, dilation, bias=None
                 down = frame[top : top + len(block) * stride[0] : stride[0]]
                 for v in range(WW):
                     if F == 1:  # a filter a group, as in the depthwise convolution: a product of numbers
-                        shares = block * back[:, u, v, 0]
+                        shares = block * taps[u, v, :, 0]
                     else:
-                        shares = (douts @ back[:, u, v]).transpose(1, 0, 2).reshape(len(block), OW, n, G, C)
+                        shares = (douts @ taps[u, v]).transpose(1, 0, 2).reshape(len(block), OW, n, G, C)
                     down[:, v * dilation[1] :: stride[1]][:, :OW] += shares
         if (rows, cols) != (slice(0, H), slice(0, W)):  # pixels behind the last window
             dx[:, :, part] = 0 if bias is None else bias
@@ -77,21 +77,21 @@ def correlate_transposed(dout, filters, dx, stride, padding, dilation, bias=None
 
 
 def correlate_filters(x, dout, kernel_size, stride, padding, dilation):
-    """The gradient (G, HH, WW, C/G, F/G) of the filters: each tap sums the pixels it has met times their `dout`."""
+    """The gradient (G, F/G, C/G, HH, WW) of the filters: each tap sums the pixels it has met times their `dout`."""
     (G, C), F = x.shape[3:], dout.shape[4]
     taps = math.prod(kernel_size)
 
     def summed(part):
-        dmatrix = np.zeros((G, taps * C, F), x.dtype)
+        dmatrix = np.zeros((G, F, C * taps), x.dtype)
         for rows, columns in _columns(x, kernel_size, dout.shape[:2], part, stride, padding, dilation):
-            dmatrix += columns @ dout[rows].reshape(-1, G, F).transpose(1, 0, 2)
+            dmatrix += dout[rows].reshape(-1, G, F).transpose(1, 2, 0) @ columns.swapaxes(1, 2)
         return dmatrix
 
-    return sum(in_parts(summed, len(dout), dout[..., :1].size * taps * C)).reshape(G, *kernel_size, C, F)
+    return sum(in_parts(summed, len(dout), dout[..., :1].size * taps * C)).reshape(G, F, C, *kernel_size)
 
 
 def _columns(x, kernel_size, size, part, stride, before, dilation):
-    """Yield (rows of the output, what their windows hold: (G, HH * WW * C/G, rows * OW * N)), some rows at a time.
+    """Yield (rows of the output, what their windows hold: (G, C/G * HH * WW, rows * OW * N)), some rows at a time.
 
     All windows at once are HH * WW times as large as the images: they would leave the cache, and then fill the memory.
     Each block overwrites the one before; to make them again in backward costs less than to keep them.
@@ -104,7 +104,7 @@ def _columns(x, kernel_size, size, part, stride, before, dilation):
     n = max(1, min(part.stop - part.start, _BLOCK // max(1, HH * WW * G * C * width * N)))
     reach = (n - 1) * stride[0] + dilation[0] * (HH - 1) + 1
     frame = np.zeros((G, C, reach, (width - 1) * stride[1] + dilation[1] * (WW - 1) + 1, N), x.dtype)
-    columns = np.empty((G, HH, WW, C, n, width, N), x.dtype)
+    columns = np.empty((G, C, HH, WW, n, width, N), x.dtype)
     cols, from_cols = overlap(left, W, frame.shape[3])
     for start in range(part.start, part.stop, n):
         rows, from_rows = overlap(top, H, reach)
@@ -115,8 +115,8 @@ def _columns(x, kernel_size, size, part, stride, before, dilation):
         for u in range(HH):
             down = frame[:, :, u * dilation[0] :: stride[0]][:, :, :count]
             for v in range(WW):
-                columns[:, u, v, :, :count] = down[..., v * dilation[1] :: stride[1], :][..., :width, :]
-        yield slice(start, start + count), columns[:, :, :, :, :count].reshape(G, HH * WW * C, count * width * N)
+                columns[:, :, u, v, :count] = down[..., v * dilation[1] :: stride[1], :][..., :width, :]
+        yield slice(start, start + count), columns[:, :, :, :, :count].reshape(G, C * HH * WW, count * width * N)
         top -= n * stride[0]
 
 

@@ -31,7 +31,7 @@ _G2 = np.kron(_G, _G)  # (36, 9), for both axes
 
 def pays(filters, out, stride, dilation):
     """Whether to prefer it: 3 x 3 filters at stride 1, tiles that are mostly full, and products that are worth it."""
-    (G, *kernel_size, C, F), (OH, OW, N) = filters.shape, out.shape[:3]
+    (G, F, C, *kernel_size), (OH, OW, N) = filters.shape, out.shape[:3]
     fits = G == 1 and kernel_size == [3, 3] and stride == dilation == (1, 1) and out.dtype == np.float32
     full = 16 * _tiles(OH) * _tiles(OW) <= 2 * OH * OW
     return fits and full and min(C, F) >= 8 and OH * OW * N * C * F >= _LEAST
@@ -46,7 +46,7 @@ class Tiles(NamedTuple):
 
 
 def correlate(x, filters, out, padding, bias=None):
-    """Write into `out` (OH, OW, N, F) the products of all windows of `x` (H, W, N, C) with `filters` (3, 3, C, F)."""
+    """Write into `out` (OH, OW, N, F) the products of all windows of `x` (H, W, N, C) with `filters` (F, C, 3, 3)."""
     (H, W, N, C), (OH, OW, _, F) = x.shape, out.shape
     Ht, Wt = _tiles(OH), _tiles(OW)
     transforms = fastest()
@@ -65,7 +65,7 @@ def correlate(x, filters, out, padding, bias=None):
             frame[rows, cols] = x[from_rows, :, part]
             V = transforms.to_points(frame[: 4 * min(R, Ht - first // 4) + 2])
             blocks.append(V)
-            M = V.reshape(36, -1, C) @ U
+            M = V.reshape(36, -1, C) @ U.swapaxes(1, 2)
             block = out[first : first + 4 * R, :, part]
             y = transforms.from_points(M.reshape(*V.shape[:-1], F))
             np.add(y[: len(block), :OW], 0 if bias is None else bias, out=block)
@@ -75,17 +75,17 @@ def correlate(x, filters, out, padding, bias=None):
 
 
 def gradients(tiles, dout, filters=None):
-    """The gradient (3, 3, C, F) of the filters; and of `x`, (H, W, N, C), if `filters` are given."""
+    """The gradient (F, C, 3, 3) of the filters; and of `x`, (H, W, N, C), if `filters` are given."""
     (H, W, _, C), (OH, OW, _, F) = tiles.x_shape, dout.shape
     Ht, Wt = _tiles(OH), _tiles(OW)
     transforms = fastest()
     dx: Any = None if filters is None else np.empty(tiles.x_shape, dout.dtype)
-    U_T = None if filters is None else _points_of(filters).swapaxes(1, 2)
+    U = None if filters is None else _points_of(filters)
 
     def backward(part_and_blocks):
         part, blocks = part_and_blocks
         n = part.stop - part.start
-        dU = np.zeros((36, C, F), dout.dtype)
+        dU = np.zeros((36, F, C), dout.dtype)
         dframe: Any = None if dx is None else np.zeros((4 * Ht + 2, 4 * Wt + 2, n, C), dout.dtype)
         first = 0
         for V in blocks:
@@ -94,9 +94,9 @@ def gradients(tiles, dout, filters=None):
             if dy.shape[:2] != (rows, 4 * Wt):  # the last tiles are not full
                 dy = np.pad(dy, ((0, rows - len(dy)), (0, 4 * Wt - OW), (0, 0), (0, 0)))
             dM = transforms.from_outputs(dy).reshape(36, -1, F)
-            dU += V.reshape(36, -1, C).swapaxes(1, 2) @ dM
+            dU += dM.swapaxes(1, 2) @ V.reshape(36, -1, C)
             if dx is not None:
-                transforms.add_to_frame((dM @ U_T).reshape(V.shape), dframe[first : first + rows + 2])
+                transforms.add_to_frame((dM @ U).reshape(V.shape), dframe[first : first + rows + 2])
             first += rows
         if dx is not None:
             top, left = tiles.padding
@@ -104,7 +104,7 @@ def gradients(tiles, dout, filters=None):
         return dU
 
     dU = sum(each(backward, tiles.parts))
-    return (_G2.T.astype(dU.dtype) @ dU.reshape(36, C * F)).reshape(3, 3, C, F), dx
+    return (dU.reshape(36, F * C).T @ _G2.astype(dU.dtype)).reshape(F, C, 3, 3), dx
 
 
 def _tiles(size):
@@ -112,6 +112,6 @@ def _tiles(size):
 
 
 def _points_of(filters):
-    """G g G^T: (3, 3, C, F) -> (36, C, F)."""
-    C, F = filters.shape[2:]
-    return (_G2.astype(filters.dtype) @ filters.reshape(9, C * F)).reshape(36, C, F)
+    """G g G^T: (F, C, 3, 3) -> (36, F, C)."""
+    F, C = filters.shape[:2]
+    return (_G2.astype(filters.dtype) @ filters.reshape(F * C, 9).T).reshape(36, F, C)

@@ -41,10 +41,9 @@ class _Convolution(Layer):
         self.b = Parameter(np.zeros(out_channels, dtype), decay=False) if bias else None
 
     def _filters(self):
-        """(F, C/G, HH, WW) -> (G, HH, WW, C/G, F/G), contiguous for the products."""
-        G, W = self.groups, self.W.value
-        grouped = W.reshape(G, len(W) // G, W.shape[1], *self.kernel_size)
-        return np.ascontiguousarray(grouped.transpose(0, 3, 4, 2, 1))
+        """(F, C/G, HH, WW) -> (G, F/G, C/G, HH, WW)."""
+        W = self.W.value
+        return W.reshape(self.groups, len(W) // self.groups, W.shape[1], *self.kernel_size)
 
     def _bias(self):
         return None if self.b is None else self.b.value.reshape(self.groups, -1)
@@ -55,7 +54,7 @@ class _Convolution(Layer):
         return pixels.reshape(*pixels.shape[:3], self.groups, pixels.shape[3] // self.groups)
 
     def _add_parameter_grads(self, dfilters, dout):
-        self.W.add_grad(dfilters.transpose(0, 4, 3, 1, 2).reshape(self.W.value.shape))
+        self.W.add_grad(dfilters.reshape(self.W.value.shape))
         if self.b is not None:
             rows = dout.reshape(-1, self.out_channels)
             self.b.add_grad_matmul(np.ones(len(rows), rows.dtype), rows)  # b was broadcast: a sum, the faster way
@@ -146,7 +145,7 @@ class Conv2D(_Convolution):
     def _forward(self, x):
         size = window_positions(x.shape[2:], self.kernel_size, self.stride, self.padding, self.dilation)
         x, filters = self._grouped(x), self._filters()
-        out = np.empty((*size, x.shape[2], self.groups, filters.shape[-1]), x.dtype)
+        out = np.empty((*size, x.shape[2], self.groups, filters.shape[1]), x.dtype)
         if _winograd.pays(filters, out, self.stride, self.dilation):
             self.cache = _winograd.correlate(x[..., 0, :], filters[0], out[..., 0, :], self.padding, self._bias())
         else:
