@@ -37,22 +37,27 @@ def each(function, items):
         blas.set_num_threads(threads)
 
 
-def in_blocks(formula, x, *others):
-    """An array like `x` that ``formula(x, *others, out)`` fills, called on 1-D blocks that stay in cache.
+def over_blocks(function, count, size):
+    """Call ``function(block)`` in parts, for `size` elements and a few passes; of many on slices of some BLOCK each."""
+    moves = 4 * size
+    step = max(1, count if moves < LEAST else BLOCK * count // size)
 
-    For elementwise formulas of many passes in place: what they need on the way is never larger than a block. Memory
-    order is kept.
+    def through(part):
+        for start in range(part.start, part.stop, step):
+            function(slice(start, min(start + step, part.stop)))
+
+    in_parts(through, count, moves)
+
+
+def elementwise(formula, x, *others):
+    """An array like `x`, in memory too, that ``formula(x, *others, out)`` fills, called on blocks of one axis.
+
+    For formulas of many passes in place: what they need on the way is never larger than a block.
     """
     out = np.empty_like(x)
     axes = sorted(range(x.ndim), key=lambda axis: -out.strides[axis])  # as they lie in memory
     flat = [np.asarray(array).transpose(axes).reshape(-1) for array in (x, *others, out)]
-
-    def fill(part):
-        for start in range(part.start, part.stop, BLOCK):
-            block = slice(start, min(start + BLOCK, part.stop))
-            formula(*(array[block] for array in flat))
-
-    in_parts(fill, out.size, 4 * out.size)  # for a few passes
+    over_blocks(lambda block: formula(*(array[block] for array in flat)), out.size, out.size)
     return out
 
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from ._checks import check_range
-from ._threads import in_blocks
+from ._threads import elementwise
 from .base import Layer
 
 
@@ -173,14 +173,14 @@ class GELU(Layer):
         if self.approximate == "tanh":
             x = np.asarray(x, np.result_type(x, 1.0))
             self.cache = x
-            return in_blocks(_gelu_tanh, x)
+            return elementwise(_gelu_tanh, x)
         phi = _normal_cdf(x)
         self.cache = x, phi
         return x * phi
 
     def backward(self, dout):
         if self.approximate == "tanh":
-            return in_blocks(_gelu_tanh_backward, self.cache, dout)
+            return elementwise(_gelu_tanh_backward, self.cache, dout)
         x, phi = self.cache
         return dout * (phi + x * np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi)))
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ._checks import check_positive
 from ._sequence_checks import as_steps, check_mask
-from ._threads import in_parts
+from ._threads import over_blocks
 from .base import Layer
 from .dropout import Dropout
 from .initializers import xavier_uniform
@@ -76,43 +76,45 @@ class ScaledDotProductAttention(Layer):
         q, k, v = np.asarray(q, dtype), np.asarray(k, dtype), np.asarray(v, dtype)
         _check_attention(q, k, v)
         q = q * (1 / math.sqrt(q.shape[-1]))  # cheaper on q than on the scores
-        # (..., T, S), in memory (..., S, T): a maximum or sum over keys is thrice as fast along rows of queries
+        # (..., T, S), in memory (..., S, T): the maximum over the keys is thrice as fast along rows of queries
         weights = np.empty((*q.shape[:-2], k.shape[-2], q.shape[-2]), dtype).mT
-        mask = self._mask(mask, weights.shape)
-
-        def weigh(part):
-            scores = np.matmul(q[part], k[part].mT, out=weights[part])
-            if mask is not None:
-                np.copyto(scores, -math.inf, where=~mask[part])
-            _softmax(scores)
-
-        _over_examples(weigh, weights)
-        dropped = self.dropout.forward(weights)
         out = np.empty_like(q, shape=(*q.shape[:-1], v.shape[-1]))  # in memory as q, so that heads merge as they split
-        _over_examples(lambda part: np.matmul(dropped[part], v[part], out=out[part]), weights)
-        self.cache = q, k, v, weights, dropped, out
+        mask, noise = self._mask(mask, weights.shape), self._noise(weights)
+
+        def attend(block):
+            own = np.matmul(q[block], k[block].mT, out=weights[block])  # the scores, in place the weights
+            if mask is not None:
+                np.copyto(own, -math.inf, where=~mask[block])
+            _softmax(own)
+            np.matmul(own if noise is None else own * noise[block], v[block], out=out[block])
+
+        _over_examples(attend, weights)
+        self.cache = q, k, v, weights, noise, out
         return out
 
     def backward(self, dout):
-        q, k, v, weights, dropped, out = self.cache
-        dq, dk, dv, dweights = (np.empty_like(array) for array in (q, k, v, weights))
+        q, k, v, weights, noise, out = self.cache
+        dq, dk, dv = np.empty_like(q), np.empty_like(k), np.empty_like(v)
 
-        def through_mean(part):
-            np.matmul(dropped[part].mT, dout[part], out=dv[part])
-            np.matmul(dout[part], v[part].mT, out=dweights[part])
+        def through(block):
+            own, d = weights[block], dout[block]
+            np.matmul((own if noise is None else own * noise[block]).mT, d, out=dv[block])
+            dscores = np.matmul(d, v[block].mT, out=np.empty_like(own))
+            if noise is not None:
+                dscores *= noise[block]
+            dscores -= np.einsum("...d,...d->...", d, out[block])[..., None]
+            dscores *= own
+            np.matmul(dscores, k[block], out=dq[block])
+            dq[block] *= 1 / math.sqrt(q.shape[-1])
+            np.matmul(dscores.mT, q[block], out=dk[block])  # q is scaled already
 
-        _over_examples(through_mean, weights)
-        dscores = self.dropout.backward(dweights)  # after it, in place
-
-        def through_softmax(part):
-            dscores[part] -= np.einsum("...d,...d->...", dout[part], out[part])[..., None]
-            dscores[part] *= weights[part]
-            np.matmul(dscores[part], k[part], out=dq[part])
-            dq[part] *= 1 / math.sqrt(q.shape[-1])
-            np.matmul(dscores[part].mT, q[part], out=dk[part])  # q is scaled already
-
-        _over_examples(through_softmax, weights)
+        _over_examples(through, weights)
         return dq, dk, dv
+
+    def _noise(self, weights):
+        """What dropout multiplies each weight by, or None."""
+        ones = np.ones(weights.shape, weights.dtype) if self.dropout.training and self.dropout.rate else None
+        return ones if ones is None else self.dropout.forward(ones)
 
     def _mask(self, mask, shape):
         if mask is not None:
@@ -260,11 +262,11 @@ class MultiHeadAttention(Layer):
 
 
 def _over_examples(function, weights):
-    """``function(part)`` for parts of the leading axis of `weights` (..., T, S); of T and S alone for all at once."""
+    """``function(block)`` for blocks of the leading axis of `weights` (..., T, S); where there is none, for all."""
     if weights.ndim == 2:
         function(...)
     else:
-        in_parts(function, len(weights), 4 * weights.size)
+        over_blocks(function, len(weights), weights.size)
 
 
 def _softmax(scores):

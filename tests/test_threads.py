@@ -1,0 +1,73 @@
+"""A batch in blocks, on threads, is the batch at once."""
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from layers import GELU, Conv2D, MultiHeadAttention, TemporalAffine, _threads
+from layers._threads import elementwise, in_parts, over_blocks
+
+LAYERS = {
+    "gelu": (lambda: GELU("tanh"), (5, 7, 6)),
+    "affine": (lambda: TemporalAffine(6, 4, rng=0, dtype=np.float64), (5, 7, 6)),
+    "attention": (lambda: MultiHeadAttention(6, 2, rng=0, dtype=np.float64), (5, 7, 6)),
+    "dropped attention": (lambda: MultiHeadAttention(6, 2, dropout=0.5, rng=0, dtype=np.float64), (5, 7, 6)),
+    "causal attention": (lambda: MultiHeadAttention(6, 2, causal=True, rng=0, dtype=np.float64), (5, 7, 6)),
+    "convolution": (lambda: Conv2D(3, 4, 3, padding=1, rng=0, dtype=np.float64), (5, 3, 6, 6)),
+}
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks of a few elements, dealt to two threads however few they are."""
+    monkeypatch.setattr(_threads, "LEAST", 1)
+    monkeypatch.setattr(_threads, "BLOCK", 16)
+    with threadpool_limits(2):
+        yield
+
+
+def outcome(make, x):
+    """Output, gradient of the input, gradients of the parameters."""
+    layer = make()
+    out = layer.forward(x)
+    dx = layer.backward(np.cos(np.arange(out.size)).reshape(out.shape))
+    return [out, dx, *(parameter.grad for parameter in layer.parameters().values())]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_blocks_on_threads_give_what_the_whole_batch_gives(name, request):
+    make, shape = LAYERS[name]
+    x = np.random.default_rng(0).standard_normal(shape)
+    whole = outcome(make, x)
+    request.getfixturevalue("small_blocks")
+    for part, at_once in zip(outcome(make, x), whole):
+        np.testing.assert_allclose(part, at_once, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("N", "size"), [(0, 0), (1, 5), (7, 0), (7, 700), (100, 100)])
+def test_blocks_cover_each_example_once(small_blocks, N, size):
+    counts = np.zeros(N, int)
+
+    def count(block):
+        counts[block] += 1
+
+    over_blocks(count, N, size)
+    assert (counts == 1).all()
+
+
+def test_a_block_holds_no_more_than_it_should(small_blocks):
+    sizes = []
+    over_blocks(lambda block: sizes.append((block.stop - block.start) * 4), 40, 160)
+    assert max(sizes) == _threads.BLOCK
+
+
+def test_parts_come_back_in_their_order(small_blocks):
+    assert in_parts(lambda part: (part.start, part.stop), 7, 7) == [(0, 3), (3, 7)]
+
+
+def test_an_elementwise_formula_keeps_the_order_in_memory(small_blocks):
+    x = np.random.default_rng(0).standard_normal((3, 4, 5, 6)).transpose(0, 3, 1, 2)
+    other = np.random.default_rng(1).standard_normal(x.shape)
+    out = elementwise(lambda a, b, out: np.add(a, b, out=out), x, other)
+    assert out.strides == x.strides
+    assert (out == x + other).all()
