@@ -26,9 +26,9 @@ def handed_out(douts: list[Any], writable: bool) -> list[Any]:
 
 
 def check_count(subject: Any, gradients: list[Any]) -> Finding | None:
-    """As many gradients as differentiable arguments."""
+    """As many gradients as differentiable arguments; what follows may be None, for options that were not given."""
     expected = len(subject.names)
-    if len(gradients) == expected:
+    if len(gradients) >= expected and all(gradient is None for gradient in gradients[expected:]):
         return None
     extra = expected - subject.n_inputs  # a layer's parameters bring theirs themselves
     return Finding(

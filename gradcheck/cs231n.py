@@ -57,20 +57,24 @@ def plan(pair: Pair, seed: int = 0) -> Plan:
 
 
 def family(pair: Pair) -> Family | None:
-    """What the course calls by a pair's name, tried with fewer and fewer of its last words (conv of conv_naive)."""
+    """What the course calls by a pair's name, tried with fewer and fewer of its last words (conv of conv_naive).
+
+    Words for another way to compute the same leave the reference in its place; others may well mean another function.
+    """
     words = pair.name.lower().split("_")
     if pair.is_loss and required(pair.forward)[:2] == ["W", "X"]:
         loss = "SVMLoss" if "svm" in words or "hinge" in words else "SoftmaxLoss" if "softmax" in words else None
         return Family(settings.linear_loss, _equals(_linear_loss(loss)) if loss else None)
+    same = True
     while words:
         name = "_".join(SYNONYMS.get(word, word) for word in words)
         if name in FAMILIES:
-            return FAMILIES[name]
+            return FAMILIES[name] if same else FAMILIES[name]._replace(difference=None)
         parts = name.split("_")
         if len(words) > 1 and all(part in PARTS for part in parts):
-            difference = None if "dropout" in parts else _equals(_chain(parts))
+            difference = _equals(_chain(parts)) if same and "dropout" not in parts else None
             return Family(functools.partial(settings.chain, parts), difference)
-        words.pop()
+        same = words.pop() in WAYS and same
     return None
 
 
@@ -287,7 +291,8 @@ def _linear_loss(name: str) -> Reference:
 
 def _chain(parts: list[str]) -> Reference:
     """Layers in a row."""
-    own = {"affine": _affine, "conv": _conv, "batchnorm": _batchnorm, "norm": _batchnorm, "pool": _pool("MaxPool2D"),
+    own = {"affine": _affine, "conv": _conv, "batchnorm": _batchnorm, "norm": _batchnorm,
+           "layernorm": _layernorm, "pool": _pool("MaxPool2D"),
            "relu": _activation("ReLU")}  # fmt: skip
 
     def reference(values: Values) -> list[Outputs]:
@@ -325,7 +330,30 @@ def _named(names: str, variants: Callable[[], Variants], reference: Reference | 
     return dict.fromkeys(names.split(), Family(variants, _equals(reference) if reference else None))
 
 
-SYNONYMS = {"bn": "batchnorm", "fc": "affine", "linear": "affine", "dense": "affine", "maxpool": "pool"}
+SYNONYMS = {
+    "bn": "batchnorm",
+    "ln": "layernorm",
+    "fc": "affine",
+    "linear": "affine",
+    "dense": "affine",
+    "maxpool": "pool",
+}
+# What follows the name of one more way to compute the same.
+WAYS = {
+    "naive",
+    "fast",
+    "slow",
+    "vectorized",
+    "loop",
+    "loops",
+    "numpy",
+    "np",
+    "alt",
+    "im2col",
+    "strides",
+    "reshape",
+    "v2",
+}
 FAMILIES: dict[str, Family] = {
     **_named("affine", settings.affine, _affine),
     "relu": Family(settings.elementwise, _relu_difference),

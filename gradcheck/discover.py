@@ -18,6 +18,7 @@ from .pairs import Pair, required
 
 FORWARD = {"forward", "forwards", "fwd", "fprop"}
 BACKWARD = {"backward", "backwards", "bwd", "bprop", "backprop", "grad", "gradient"}
+NUMERICAL = {"numerical", "numeric", "check", "checking", "eval"}  # of functions that are no layer's
 
 
 @dataclass
@@ -61,7 +62,7 @@ def pair_up(functions: Mapping[str, Callable[..., Any]], file: str) -> tuple[lis
             forward = _forward_of(words, forwards, functions)
             if forward is not None:
                 pairs.append(Pair("_".join(words) or Path(file).stem, functions[forward], function, file))
-            elif len(inspect.signature(function).parameters) > 1:
+            elif len(inspect.signature(function).parameters) > 1 and not NUMERICAL & set(_words(name)):
                 alone.append(function)
         elif not direction and _is_loss(name, function):
             pairs.append(Pair(name, function, None, file))

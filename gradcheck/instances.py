@@ -95,7 +95,8 @@ def net_settings(pair: NetLoss) -> list[Setting]:
 
         return Setting(f"X {(N, *X)}", draw)
 
-    features = next((value.shape[0] for value in pair.make().params.values() if np.ndim(value) == 2), 3)
+    params = pair.make().params
+    features = next((value.shape[0] for value in params.values() if np.ndim(value) == 2), 3)
     for X, y in [((features,), ()), ((3, 32, 32), ()), ((1, 28, 28), ()), ((features,), (4,)), ((3,), (4,))]:
         settings = [setting(4, X, y), setting(1, X, y)]
         try:
@@ -105,7 +106,9 @@ def net_settings(pair: NetLoss) -> list[Setting]:
         except Exception:
             continue
         return settings
-    return []
+    if next((np.ndim(value) for value in params.values() if np.ndim(value) > 1), 2) > 2:
+        return []  # of images of another size, perhaps
+    return [setting(4, (features,), ())]
 
 
 def _arguments_of(cls: type) -> Iterator[dict[str, Any]]:

@@ -131,7 +131,7 @@ def load(path: Path) -> tuple[types.ModuleType, list[Problem]]:
     path = Path(path).resolve()
     module = types.ModuleType(path.stem)
     module.__file__ = str(path)
-    module.__package__ = path.parent.name
+    module.__package__ = _package_of(path)
     sys.modules.setdefault(module.__name__, module)  # dataclasses look their module up
     try:
         problems = execute(path, module)
@@ -139,6 +139,13 @@ def load(path: Path) -> tuple[types.ModuleType, list[Problem]]:
         if sys.modules.get(module.__name__) is module:
             del sys.modules[module.__name__]
     return module, problems
+
+
+def _package_of(path: Path) -> str:
+    """The package that a file is in, as high up as its own imports reach: two folders for ``from ..layers import``."""
+    levels = [len(dots) for dots in re.findall(r"^\s*from\s+(\.+)", read(path), re.MULTILINE)]
+    folders = [path.parent, *path.parent.parents][: max(levels, default=1)]
+    return ".".join(folder.name for folder in reversed(folders))
 
 
 def execute_plainly(path: Path) -> types.ModuleType:

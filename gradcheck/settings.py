@@ -288,6 +288,11 @@ def _norm_part(rng: Rng, shape: Shape, values: Values) -> Shape:
     return shape
 
 
+def _layernorm_part(rng: Rng, shape: Shape, values: Values) -> Shape:
+    values |= {"gamma": 1 + 0.5 * rng.standard_normal(shape[1]), "beta": rng.standard_normal(shape[1]), "ln_param": {}}
+    return shape
+
+
 def _pool_part(rng: Rng, shape: Shape, values: Values) -> Shape:
     values["pool_param"] = {"pool_height": 2, "pool_width": 2, "stride": 2}
     return *shape[:2], shape[2] // 2, shape[3] // 2
@@ -303,6 +308,7 @@ PARTS: dict[str, Callable[[Rng, Shape, Values], Shape]] = {
     "conv": _conv_part,
     "batchnorm": _norm_part,
     "norm": _norm_part,
+    "layernorm": _layernorm_part,
     "pool": _pool_part,
     "dropout": _dropout_part,
     "relu": lambda rng, shape, values: shape,

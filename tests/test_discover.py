@@ -350,3 +350,104 @@ def test_a_gradient_of_none_is_right_where_nothing_depends_on_the_argument(found
     """
     assert sweep(found(text).pairs[0]).verdict == "pass"
     assert sweep(found(text.replace("0 *", "2 *")).pairs[0]).verdict == "fail"
+
+
+AFFINE = """
+def affine_forward(x, w, b):
+    return x.reshape(len(x), -1) @ w + b, (x, w)
+def affine_backward(dout, cache):
+    x, w = cache
+    return (dout @ w.T).reshape(x.shape), x.reshape(len(x), -1).T @ dout, dout.sum(axis=0)
+"""
+
+
+def test_imports_reach_the_package_above(tmp_path):
+    package = tmp_path / "course" / "classifiers"
+    package.mkdir(parents=True)
+    (tmp_path / "course" / "layers.py").write_text(AFFINE)
+    path = package / "net.py"
+    path.write_text(
+        textwrap.dedent(
+            """
+            import numpy as np
+            from ..layers import *
+            class Net:
+                def __init__(self, input_dim=3072, num_classes=10):
+                    self.params = {"W": np.random.randn(input_dim, num_classes), "b": np.zeros(num_classes)}
+                def loss(self, X, y):
+                    scores, cache = affine_forward(X, self.params["W"], self.params["b"])
+                    _, dW, db = affine_backward(2 * scores, cache)
+                    return np.sum(scores**2), {"W": dW, "b": db}
+            """
+        )
+    )
+    with sandboxed(path):
+        discovery = discover(path)
+        assert discovery.problems == []
+        assert sweep(discovery.pairs[0]).verdict == "pass"
+
+
+def test_words_that_mean_another_function_take_the_reference_away(found):
+    text = AFFINE.replace("affine_forward", "affine_forward_{0}").replace("affine_backward", "affine_backward_{0}")
+    matches = {way: sweep(found(text.format(way)).pairs[0]).forward_matches_reference for way in ("naive", "twice")}
+    assert matches == {"naive": True, "twice": None}
+
+
+def test_gradients_of_options_that_were_not_given_are_none(found):
+    text = AFFINE.replace("x, w, b)", "x, w, b, gamma=None)").replace("dout.sum(axis=0)", "dout.sum(axis=0), None")
+    assert sweep(found(text).pairs[0]).verdict == "pass"
+    assert sweep(found(text.replace("axis=0), None", "axis=0), dout")).pairs[0]).verdict == "fail"
+
+
+def test_a_layer_norm_may_stand_between_others(found):
+    text = """
+    import numpy as np
+    def affine_ln_relu_forward(x, w, b, gamma, beta, ln_param):
+        out = x @ w + b
+        spread = np.sqrt(out.var(axis=1, keepdims=True) + ln_param.get("eps", 1e-5))
+        hat = (out - out.mean(axis=1, keepdims=True)) / spread
+        return np.maximum(gamma * hat + beta, 0), (x, w, gamma, hat, spread, gamma * hat + beta > 0)
+    def affine_ln_relu_backward(dout, cache):
+        x, w, gamma, hat, spread, on = cache
+        dout = dout * on
+        d = dout * gamma
+        d = (d - d.mean(axis=1, keepdims=True) - hat * (d * hat).mean(axis=1, keepdims=True)) / spread
+        return d @ w.T, x.T @ d, d.sum(axis=0), (dout * hat).sum(axis=0), dout.sum(axis=0)
+    """
+    report = sweep(found(text).pairs[0])
+    assert report.verdict == "pass"
+    assert report.forward_matches_reference
+
+
+@pytest.mark.parametrize(
+    ("constructor", "verdict"),
+    [("self.params = {}", "not_implemented"), ("self.params = {'W': np.ones((3, 2))}", "error")],
+)
+def test_a_net_is_unfinished_without_parameters_and_wrong_if_it_raises(found, constructor, verdict):
+    text = f"""
+    import numpy as np
+    class Net:
+        def __init__(self):
+            {constructor}
+        def loss(self, X, y):
+            return np.sum(X @ self.params["V"]), {{}}
+    """
+    assert sweep(found(text).pairs[0]).verdict == verdict
+
+
+def test_a_captioning_net_takes_words(found):
+    text = """
+    import numpy as np
+    class Captioning:
+        def __init__(self, word_to_idx, input_dim=512):
+            self.params = {"W": np.random.randn(input_dim, len(word_to_idx))}
+        def loss(self, features, captions):
+            counts = np.stack([np.sum(captions == k, axis=1) for k in range(self.params["W"].shape[1])], axis=1)
+            return np.sum(features @ self.params["W"] * counts), {"W": features.T @ counts}
+    """
+    assert sweep(found(text).pairs[0]).verdict == "pass"
+
+
+def test_numerical_gradients_are_no_layers(found):
+    discovery = found("def eval_numerical_gradient(f, x): return x\ndef grad_check_sparse(f, x): return x\n")
+    assert discovery.problems == []
