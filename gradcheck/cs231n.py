@@ -376,7 +376,11 @@ FAMILIES: dict[str, Family] = {
     **_named("word_embedding embedding", settings.word_embedding, _embedding),
     **_named("temporal_affine", settings.temporal_affine, _temporal_affine),
     **_named("temporal_softmax_loss", settings.temporal_softmax_loss, _temporal_softmax_loss),
-    **_named("softmax_loss cross_entropy_loss", settings.loss, _loss("SoftmaxLoss")),
+    **_named(
+        "softmax_loss cross_entropy_loss softmax_cross_entropy softmax_cross_entropy_loss",
+        settings.loss,
+        _loss("SoftmaxLoss"),
+    ),
     **_named("svm_loss hinge_loss", settings.loss, _loss("SVMLoss")),
     **_named("mse_loss l2_loss squared_loss", settings.regression_loss),
 }

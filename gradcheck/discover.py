@@ -18,6 +18,7 @@ from .pairs import Pair, required
 
 FORWARD = {"forward", "forwards", "fwd", "fprop"}
 BACKWARD = {"backward", "backwards", "bwd", "bprop", "backprop", "grad", "gradient"}
+LOSSES = {"loss", "entropy", "crossentropy", "mse", "hinge", "nll"}
 NUMERICAL = {"numerical", "numeric", "check", "checking", "eval"}  # of functions that are no layer's
 
 
@@ -75,8 +76,10 @@ def _words(name: str) -> tuple[str, ...]:
 
 
 def _split(name: str) -> tuple[str, tuple[str, ...]] | None:
-    """``("forward", ("conv", "naive"))`` of conv_forward_naive; None if the name has no direction."""
+    """``("forward", ("conv", "naive"))`` of conv_forward_naive; None if the name has no direction, or both."""
     words = _words(name)
+    if "and" in words:  # loss_and_gradient
+        return None
     for direction, synonyms in (("forward", FORWARD), ("backward", BACKWARD)):
         for i, word in enumerate(words):
             if word in synonyms:
@@ -98,15 +101,18 @@ def _forward_of(
 
 
 def _is_loss(name: str, function: Callable[..., Any]) -> bool:
-    """Whether a function is called a loss and returns a pair, as far as its source tells."""
-    if "loss" not in _words(name) or len(required(function)) < 2:
+    """Whether a function is called a loss and returns a pair, as far as its source tells; some names must show it."""
+    words = set(_words(name))
+    if not words & LOSSES or len(required(function)) < 2:
         return False
     try:
         tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(function)))
     except (OSError, SyntaxError):
-        return True
+        return "loss" in words
     returned = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return)]
-    return not returned or any(not isinstance(value, ast.Tuple) or len(value.elts) == 2 for value in returned[-1:])
+    if not returned or not isinstance(returned[-1], ast.Tuple):
+        return "loss" in words
+    return len(returned[-1].elts) == 2
 
 
 def _is_differentiable(cls: type) -> bool:

@@ -29,7 +29,7 @@ SIZES: dict[str, Any] = {
     "stride": 1, "padding": 1, "pad": 1, "pool_size": 2, "num_heads": 2, "hidden_dims": [5, 4], "hidden_size_list": [5],
     "p": 0.4, "rate": 0.4, "dropout_ratio": 0.4, "eps": 1e-5, "alpha": 0.1, "momentum": 0.9, "reg": 0.1,
     "l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "word_to_idx": {"<NULL>": 0, "<START>": 1, "<END>": 2, "a": 3, "the": 4},
-    "weight_scale": 0.5, "weight_init_std": 0.5, "dtype": np.float64, "seed": 0, "rng": 0,
+    "weight_scale": 0.5, "weight_init_std": 0.5, "dtype": np.float64, "seed": 0, "rng": np.random.default_rng(0),
 }  # fmt: skip
 SPARE = (3, 5, 4, 2, 6)
 # What else a parameter without a default may have to be, by a part of its name.

@@ -76,9 +76,14 @@ def test_losses_are_found_but_not_functions_that_return_three_things(found):
         def softmax_loss(x, y): return 0.0, x
         def svm_loss_naive(W, X, y, reg): return 0.0, W
         def triple_loss(a, b): return 0.0, a, b
+        def softmax_cross_entropy(logits, labels): return 0.0, logits
+        def cross_entropy(p, y): return 0.0
+        def loss_and_gradient(W, X): return 0.0, W
         """
     )
-    assert [pair.name for pair in discovery.pairs] == ["softmax_loss", "svm_loss_naive"]
+    assert [pair.name for pair in discovery.pairs] == [
+        "softmax_loss", "svm_loss_naive", "softmax_cross_entropy", "loss_and_gradient"
+    ]  # fmt: skip
 
 
 def test_imported_functions_are_not_checked_again(found):
