@@ -8,6 +8,8 @@ from .base import Layer
 
 class _Penalty(Layer):
     def __init__(self, parameters, reg):
+        if not isinstance(parameters, dict):
+            raise TypeError(f"parameters must be a dict, as model.parameters() gives; got {type(parameters).__name__}")
         self.weights = [parameter for parameter in parameters.values() if parameter.decay]
         self.reg = check_range("reg", reg, 0, np.inf)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._checks import check_positive
+from ._checks import as_rows, check_positive
 from ._sequence_checks import as_steps, check_lengths
 from .base import Layer, Parameter
 from .initializers import lecun_normal
@@ -131,8 +131,14 @@ class Recurrent(Layer):
             raise ValueError(
                 "step must go forward in time, but one direction starts at the end; got bidirectional=True"
             )
-        x = as_steps("x", np.asarray(x)[:, None], self.in_features, self.Wx.value.dtype)
-        out, state, _ = self._run(x, state or [None] * len(self.state_names), None)
+        _, x = as_rows("x", x, self.in_features, self.Wx.value.dtype)
+        names = self.state_names
+        if state is not None and not (isinstance(state, (tuple, list)) and len(state) == len(names)):
+            raise ValueError(
+                f"state must be a tuple of {' and '.join(names)}, as the step before returned; got a "
+                f"{type(state).__name__} of shape {np.shape(state)}"
+            )
+        out, state, _ = self._run(x[:, None], state or [None] * len(names), None)
         return out[:, 0], state
 
     def _run(self, x, state, lengths):

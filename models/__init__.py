@@ -1,7 +1,7 @@
 """Layers chained: containers, networks and the loop that trains them."""
 
 from .autoencoder import VAE, Autoencoder
-from .captioning import CaptioningRNN
+from .captioning import CaptioningRNN, CaptioningTransformer
 from .containers import Concat, Residual, Sequential, predict
 from .convnets import VGG, ThreeLayerConvNet
 from .diffusion import Denoiser, GaussianDiffusion
@@ -23,6 +23,7 @@ from .vit import VisionTransformer
 __all__ = [
     "Autoencoder",
     "CaptioningRNN",
+    "CaptioningTransformer",
     "Concat",
     "Denoiser",
     "Diverged",

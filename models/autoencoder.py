@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from data._checks import check_count
 from layers import GaussianSample, Layer
 
 from .containers import Container, predict
@@ -91,10 +92,8 @@ class Autoencoder(Container):
         """
         if np.shape(start) != np.shape(end):
             raise ValueError(f"end must have the shape {np.shape(start)} of start; got {np.shape(end)}")
-        if steps < 2:
-            raise ValueError(f"steps must be at least 2, the two ends; got {steps}")
         first, last = self.encode(np.stack([start, end]))
-        return self.decode(np.linspace(first, last, steps))
+        return self.decode(np.linspace(first, last, check_count("steps", steps, 2)))
 
 
 class VAE(Autoencoder):
@@ -145,10 +144,8 @@ class VAE(Autoencoder):
     """
 
     def __init__(self, encoder: Layer, decoder: Layer, *, latent: int, rng: Any = None) -> None:
-        if isinstance(latent, bool) or not isinstance(latent, (int, np.integer)) or latent < 1:
-            raise ValueError(f"latent must be a whole number of at least 1; got {latent!r}")
         super().__init__(encoder, decoder)
-        self.latent = int(latent)
+        self.latent = check_count("latent", latent)
         self.sampler = GaussianSample(rng=rng)
 
     def children(self) -> Iterator[tuple[str, Layer]]:
@@ -185,10 +182,8 @@ class VAE(Autoencoder):
         rng : numpy.random.Generator or int, optional
             Source of the codes instead of the model's own generator.
         """
-        if n < 0:
-            raise ValueError(f"n must be 0 or more examples; got {n}")
         rng = self.sampler.rng if rng is None else np.random.default_rng(rng)
-        return self.decode(rng.standard_normal((n, self.latent)))
+        return self.decode(rng.standard_normal((check_count("n", n, 0), self.latent)))
 
     def _halves(self, code):
         """Mu and logvar, (N, Z) each, of what the encoder returned."""

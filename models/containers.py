@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -170,11 +171,18 @@ def predict(model: Layer, x: Any, batch_size: int = 1024) -> np.ndarray:
     Images of bytes are float32 in 0..1 in a batch, as in training; see `data.as_floats`.
     """
     x = np.asarray(x)
+    starts = range(0, max(len(x), 1), batch_size)
+    with evaluating(model):
+        return np.concatenate([model.forward(as_floats(x[i : i + batch_size])) for i in starts])
+
+
+@contextmanager
+def evaluating(model: Layer) -> Iterator[None]:
+    """In evaluation mode; at the end, however it comes, no cache is kept and each layer has the mode that it had."""
     modes = [(layer, layer.training) for _, layer in model.walk()]
     model.eval()
     try:
-        starts = range(0, max(len(x), 1), batch_size)
-        return np.concatenate([model.forward(as_floats(x[i : i + batch_size])) for i in starts])
+        yield
     finally:
         model.drop_cache()
         for layer, training in modes:

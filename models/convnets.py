@@ -7,13 +7,32 @@ from typing import Any
 
 import numpy as np
 
+from data._checks import check_count
 from layers import Affine, BatchNorm, Conv2D, Dropout, Flatten, Layer, MaxPool2D, ReLU
 from layers.initializers import he_normal, xavier_normal
 
+from ._checks import check_image_shape
 from .containers import Sequential
 
 
-class ThreeLayerConvNet(Sequential):
+class ImageChain(Sequential):
+    """A chain for images of one shape, (C, H, W)."""
+
+    def __init__(self, image_shape: tuple[int, int, int], *layers: Layer) -> None:
+        super().__init__(*layers)
+        self.image_shape = image_shape
+
+    def forward(self, x):
+        if np.ndim(x) != 4 or np.shape(x)[1:] != self.image_shape:
+            expected = ", ".join(map(str, ("N", *self.image_shape)))
+            raise ValueError(
+                f"x must have shape ({expected}), image_shape behind the examples; got {np.shape(x)}. "
+                "Make the model for images of this shape, or crop or pad them"
+            )
+        return super().forward(x)
+
+
+class ThreeLayerConvNet(ImageChain):
     r"""CS231n's ``ThreeLayerConvNet``: conv - relu - 2x2 max pool - affine - relu - affine.
 
     Parameters
@@ -69,12 +88,12 @@ class ThreeLayerConvNet(Sequential):
         rng: Any = None,
         dtype: Any = np.float32,
     ) -> None:
-        channels, height, width = image_shape
-        check_poolable(image_shape, 1)
-        if kernel_size % 2 == 0:
+        image_shape = channels, height, width = check_poolable(image_shape, 1)
+        if check_count("kernel_size", kernel_size) % 2 == 0:
             raise ValueError(f"kernel_size must be odd, so that padding keeps the image's size; got {kernel_size}")
         own = {"rng": np.random.default_rng(rng), "dtype": dtype}
         super().__init__(
+            image_shape,
             Conv2D(channels, filters, kernel_size, padding=kernel_size // 2, init=init or he_normal, **own),
             ReLU(),
             MaxPool2D(2),
@@ -85,7 +104,7 @@ class ThreeLayerConvNet(Sequential):
         )
 
 
-class VGG(Sequential):
+class VGG(ImageChain):
     r"""A small VGG: stages of {3x3 conv - [batch norm] - relu} and a 2x2 max pool; then dropout and affine layers.
 
     Two convolutions of 3x3 see the pixels of one of 5x5, with fewer weights and one ReLU more.
@@ -143,9 +162,9 @@ class VGG(Sequential):
         rng: Any = None,
         dtype: Any = np.float32,
     ) -> None:
-        channels, height, width = image_shape
-        widths = tuple(widths)
-        check_poolable(image_shape, len(widths))
+        widths, hidden = as_widths("widths", widths), as_widths("hidden", hidden)
+        image_shape = channels, height, width = check_poolable(image_shape, len(widths))
+        check_count("convolutions", convolutions)
         if norm not in ("none", "batch"):
             raise ValueError(f"norm must be one of none, batch; got {norm!r}")
         own = {"rng": np.random.default_rng(rng), "dtype": dtype}
@@ -167,7 +186,7 @@ class VGG(Sequential):
             chain += [*normed(units), ReLU()]
             features = units
         last = Affine(features, out_features, init=init or xavier_normal, **own)
-        super().__init__(*chain, *dropped(dropout, own["rng"]), last)
+        super().__init__(image_shape, *chain, *dropped(dropout, own["rng"]), last)
 
 
 def dropped(rate: float, rng: Any) -> list[Layer]:
@@ -175,10 +194,19 @@ def dropped(rate: float, rng: Any) -> list[Layer]:
     return [Dropout(rate, rng=rng)] if rate else []
 
 
-def check_poolable(image_shape: tuple[int, int, int], pools: int) -> None:
-    """The image can be halved so often."""
+def as_widths(name: str, widths: Any) -> tuple[int, ...]:
+    """Several sizes, each at least 1."""
+    if not isinstance(widths, Iterable):
+        raise TypeError(f"{name} must be several whole numbers, such as ({widths!r},); got {widths!r}")
+    return tuple(check_count(name, width) for width in widths)
+
+
+def check_poolable(image_shape: Any, pools: int) -> tuple[int, int, int]:
+    """The shape of an image that can be halved so often."""
+    image_shape = check_image_shape(image_shape)
     if min(image_shape[1:]) < 2**pools:
         raise ValueError(
             f"image_shape must have at least {2**pools} x {2**pools} pixels, to be halved {pools} times; "
             f"got {image_shape[1]} x {image_shape[2]}. Use fewer stages, or larger images"
         )
+    return image_shape

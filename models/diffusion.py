@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from data._checks import check_count
 from layers import Layer
+from layers._checks import check_same_shape
 
+from .containers import evaluating
 from .mlp import MLP
 
 
@@ -122,46 +125,45 @@ class GaussianDiffusion:
     """
 
     def __init__(self, steps: int = 100, *, schedule: str = "cosine", rng: Any = None) -> None:
-        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
-            raise ValueError(f"steps must be a whole number of at least 1; got {steps!r}")
         if schedule not in SCHEDULES:
             raise ValueError(f"schedule must be one of {', '.join(map(repr, SCHEDULES))}; got {schedule!r}")
-        self.steps = int(steps)
+        self.steps = check_count("steps", steps)
         self.betas = SCHEDULES[schedule](self.steps)
         self.alphas_bar = np.cumprod(1 - self.betas)
         self.rng = np.random.default_rng(rng)
 
     def noised(self, x: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Examples at random times: ``(xt, t, noise)``, of which the noise is what a model is to predict."""
-        x = np.asarray(x)
+        x = _as_floats(x)
         t = self.rng.integers(0, self.steps, len(x))
         noise = self.rng.standard_normal(x.shape, dtype=np.float32).astype(x.dtype)
         return self.q_sample(x, t, noise), t, noise
 
     def q_sample(self, x: Any, t: Any, noise: Any) -> np.ndarray:
         """Examples at times t: sqrt(alphas_bar) x + sqrt(1 - alphas_bar) noise."""
-        signal, spread = self._shares(x, t)
+        x, noise, signal, spread = self._mixed("x", x, t, "noise", noise)
         return signal * x + spread * noise
 
     def predict_start_from_noise(self, xt: Any, t: Any, noise: Any) -> np.ndarray:
         """The example that `q_sample` made `xt` of with this noise."""
-        signal, spread = self._shares(xt, t)
+        xt, noise, signal, spread = self._mixed("xt", xt, t, "noise", noise)
         return (xt - spread * noise) / signal
 
     def predict_noise_from_start(self, xt: Any, t: Any, x: Any) -> np.ndarray:
         """The noise with which `q_sample` made `xt` of `x`."""
-        signal, spread = self._shares(xt, t)
+        xt, x, signal, spread = self._mixed("xt", xt, t, "x", x)
         return (xt - signal * x) / spread
 
     def posterior(self, x: Any, xt: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
         r"""Mean and variance of :math:`q(x_{t-1} | x_t, x_0)`: the step back, if the example were known."""
+        xt = _as_floats(xt)
         t = self._times(xt, t)
         before = np.where(t > 0, self.alphas_bar[t - 1], 1.0)
         now, beta = self.alphas_bar[t], self.betas[t]
         first = np.sqrt(before) * beta / (1 - now)
         second = np.sqrt(1 - beta) * (1 - before) / (1 - now)
         variance = beta * (1 - before) / (1 - now)
-        first, second, variance = (self._columns(a, xt) for a in (first, second, variance))
+        first, second, variance = (_columns(a, xt) for a in (first, second, variance))
         return first * x + second * xt, variance
 
     def p_sample(self, model: Layer, xt: np.ndarray, t: int, *, clip: float | None = None) -> np.ndarray:
@@ -189,22 +191,20 @@ class GaussianDiffusion:
         clip : float, optional
             See `p_sample`.
         """
-        training = model.training
-        model.eval()
-        try:
+        with evaluating(model):
             x = self.rng.standard_normal(shape, dtype=np.float32)
             yield x
             for t in reversed(range(self.steps)):
                 x = self.p_sample(model, x, t, clip=clip)
                 yield x
-        finally:
-            model.train(training)
-            model.drop_cache()
 
-    def _shares(self, x: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
-        """How much of an example and of noise there is at times t, in columns for `x`."""
+    def _mixed(self, name: str, x: Any, t: Any, other_name: str, other: Any) -> tuple[np.ndarray, ...]:
+        """Two arrays of one shape, and how much of an example and of noise there is at times t, in columns for them."""
+        x = _as_floats(x)
+        other = np.asarray(other, x.dtype)
+        check_same_shape(other_name, other, name, x)
         left = self.alphas_bar[self._times(x, t)]
-        return self._columns(np.sqrt(left), x), self._columns(np.sqrt(1 - left), x)
+        return x, other, _columns(np.sqrt(left), x), _columns(np.sqrt(1 - left), x)
 
     def _times(self, x: Any, t: Any) -> np.ndarray:
         t = np.asarray(t)
@@ -214,11 +214,15 @@ class GaussianDiffusion:
             raise ValueError(f"t must be within 0 to {self.steps - 1}; got {t.min()} to {t.max()}")
         return t
 
-    @staticmethod
-    def _columns(a: np.ndarray, x: Any) -> np.ndarray:
-        """(N,) as (N, 1, ...) in the dtype of `x`."""
-        dtype = x.dtype if isinstance(x, np.ndarray) and x.dtype.kind == "f" else np.float64
-        return np.asarray(a, dtype).reshape(-1, *[1] * (np.ndim(x) - 1))
+
+def _as_floats(x: Any) -> np.ndarray:
+    x = np.asarray(x)
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
+
+
+def _columns(a: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """(N,) as (N, 1, ...) in the dtype of `x`."""
+    return a.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
 
 
 def _linear(steps: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from data._checks import check_count
 from layers import Layer, LogisticLoss, MSELoss
 
 from .containers import Container, predict
@@ -61,12 +62,10 @@ class GAN(Container):
     def __init__(
         self, generator: Layer, discriminator: Layer, *, latent: int, loss: str = "logistic", rng: Any = None
     ) -> None:
-        if isinstance(latent, bool) or not isinstance(latent, (int, np.integer)) or latent < 1:
-            raise ValueError(f"latent must be a whole number of at least 1; got {latent!r}")
         if loss not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(map(repr, LOSSES))}; got {loss!r}")
         super().__init__(generator, discriminator)
-        self.latent, self.loss = int(latent), LOSSES[loss]()
+        self.latent, self.loss = check_count("latent", latent), LOSSES[loss]()
         self.rng = np.random.default_rng(rng)
 
     def children(self) -> Iterator[tuple[str, Layer]]:
@@ -107,8 +106,6 @@ class GAN(Container):
 
     def sample(self, n: int, *, rng: Any = None) -> np.ndarray:
         """`n` new examples, in evaluation mode; from the model's own noise, or from `rng`."""
-        if n < 0:
-            raise ValueError(f"n must be 0 or more examples; got {n}")
         return predict(self.generator, self._noise(n, rng))
 
     def _judged(self, examples: np.ndarray, truth: float) -> float:
@@ -119,4 +116,4 @@ class GAN(Container):
 
     def _noise(self, n: int, rng: Any = None) -> np.ndarray:
         rng = self.rng if rng is None else np.random.default_rng(rng)
-        return rng.standard_normal((n, self.latent), dtype=np.float32)
+        return rng.standard_normal((check_count("n", n, 0), self.latent), dtype=np.float32)

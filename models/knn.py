@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from data._checks import check_count
+
 BLOCK = 2**22  # numbers in an array of the computation: 32 MB
 
 
@@ -56,9 +58,7 @@ class KNearestNeighbor:
     classes_: np.ndarray
 
     def __init__(self, k: int = 1) -> None:
-        if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-            raise ValueError(f"k must be a whole number of at least 1; got {k!r}")
-        self.k = int(k)
+        self.k = check_count("k", k)
 
     def fit(self, X: Any, y: Any) -> KNearestNeighbor:
         """Keep the examples X, (M, D) or (M, C, H, W), uncopied, and their labels y, (M,); returns the classifier."""

@@ -9,6 +9,7 @@ import numpy as np
 from layers import Affine, BatchNorm, Conv2D, GlobalAvgPool2D, Layer, ReLU
 from layers.initializers import he_normal, xavier_normal
 
+from ._checks import check_image_shape
 from .containers import Residual, Sequential
 
 
@@ -66,6 +67,7 @@ class ResNet(Sequential):
         rng: Any = None,
         dtype: Any = np.float32,
     ) -> None:
+        channels, *_ = check_image_shape(image_shape)
         if depth < 8 or depth % 6 != 2:
             raise ValueError(f"depth must be 6 n + 2, such as 8, 14, 20, 32; got {depth}")
         if shortcut not in ("pad", "projection"):
@@ -86,7 +88,7 @@ class ResNet(Sequential):
                 return [Residual(body, Sequential(*conv(channels, filters, 1, stride=2))), ReLU()]
             return [Residual(body, PadShortcut(channels, filters)), ReLU()]
 
-        chain = [*conv(image_shape[0], width), ReLU()]
+        chain = [*conv(channels, width), ReLU()]
         channels = width
         for filters in (width, 2 * width, 4 * width):
             for _ in range((depth - 2) // 6):

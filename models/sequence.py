@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from data._checks import check_count
 from layers import GRU, LSTM, RNN, Embedding, EncoderLayer, Layer, LayerNorm, LearnedEncoding, TemporalAffine
+from layers._checks import check_range
 
-from .containers import Sequential, predict
+from ._checks import check_tokens
+from .containers import Sequential, evaluating
 
 CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
-class RecurrentLM(Sequential):
+class LanguageModel(Sequential):
+    """A chain that takes tokens (N, T), numbered 0..V-1."""
+
+    def __init__(self, vocabulary: int, *layers: Layer) -> None:
+        super().__init__(*layers)
+        self.vocabulary = vocabulary
+
+    def forward(self, x):
+        return super().forward(check_tokens("x", x, self.vocabulary))
+
+
+class RecurrentLM(LanguageModel):
     r"""Embedding, recurrent layers, scores of the next token at each step: :math:`(N, T) \to (N, T, V)`.
 
     Parameters
@@ -60,13 +75,21 @@ class RecurrentLM(Sequential):
             raise ValueError(f"cell must be one of {', '.join(CELLS)}; got {cell!r}")
         rng = np.random.default_rng(rng)
         super().__init__(
+            vocabulary,
             Embedding(vocabulary, embed_dim, rng=rng, dtype=dtype),
             CELLS[cell](embed_dim, hidden_size, num_layers=num_layers, rng=rng, dtype=dtype),
             TemporalAffine(hidden_size, vocabulary, rng=rng, dtype=dtype),
         )
 
+    def step(self, x: Any, state: Any = None) -> tuple[np.ndarray, Any]:
+        """Scores (N, V) after one more token each, (N,), and the state to go on from; keeps no cache."""
+        cell: Any
+        embedding, cell, scores = self.layers
+        out, state = cell.step(embedding.forward(x), state)
+        return scores.forward(out), state
 
-class TransformerLM(Sequential):
+
+class TransformerLM(LanguageModel):
     r"""Embedding, learned positions, causal encoder layers, scores of the next token: :math:`(N, T) \to (N, T, V)`.
 
     Parameters
@@ -112,12 +135,14 @@ class TransformerLM(Sequential):
         rng: Any = None,
         dtype: Any = np.float32,
     ) -> None:
+        self.max_len = max_len
         rng = np.random.default_rng(rng)
         own = {"causal": True, "dropout": dropout, "rng": rng, "dtype": dtype}
         super().__init__(
+            vocabulary,
             Embedding(vocabulary, embed_dim, rng=rng, dtype=dtype),
             LearnedEncoding(max_len, embed_dim, rng=rng, dtype=dtype),
-            *[EncoderLayer(embed_dim, num_heads, **own) for _ in range(num_layers)],
+            *[EncoderLayer(embed_dim, num_heads, **own) for _ in range(check_count("num_layers", num_layers))],
             LayerNorm(embed_dim, dtype=dtype),
             TemporalAffine(embed_dim, vocabulary, rng=rng, dtype=dtype),
         )
@@ -126,7 +151,7 @@ class TransformerLM(Sequential):
 def generate(
     model: Layer, start: Any, length: int, *, context: int | None = None, temperature: float = 1.0, rng: Any = None
 ) -> np.ndarray:
-    """Go on from `start`, drawing each next token from the model's distribution.
+    """Go on from `start`, drawing each next token from the model's distribution, in evaluation mode.
 
     Parameters
     ----------
@@ -136,7 +161,8 @@ def generate(
     length : int
         Tokens to add.
     context : int, optional
-        How many of the last tokens the model is shown, at most a transformer's `max_len`; all if not given.
+        How many of the last tokens the model is shown. If not given, a `RecurrentLM` sees all, each read but once, a
+        `TransformerLM` its `max_len`, and any other model all.
     temperature : float >= 0, default 1.0
         Divides the scores; 0 takes the likeliest token each time.
     rng : numpy.random.Generator or int, optional
@@ -144,17 +170,47 @@ def generate(
     Returns
     -------
     ndarray of int, shape (T + length,)
+
+    Raises
+    ------
+    ValueError
+        If `start` is empty or not one sequence, or `length`, `context` or `temperature` is out of its range.
+    TypeError
+        If `start` does not hold integers.
     """
-    rng = np.random.default_rng(rng)
-    tokens = [int(token) for token in np.atleast_1d(start)]
-    if not tokens:
-        raise ValueError("start must hold at least one token; got none")
-    for _ in range(length):
-        shown = np.array(tokens[-context:] if context else tokens)
-        scores = predict(model, shown[None])[0, -1].astype(np.float64)  # (V,)
-        if temperature == 0:
+    rng, start = np.random.default_rng(rng), np.asarray(start)
+    if start.ndim > 1 or start.size == 0:
+        raise ValueError(f"start must hold at least one token, shape (T,); got {start.shape}")
+    if start.dtype.kind not in "iu":
+        raise TypeError(f"start must hold integers, the numbers of tokens; got dtype {start.dtype}. Encode text first")
+    temperature = check_range("temperature", temperature, 0, np.inf)
+    tokens = start.reshape(-1).tolist()
+    with evaluating(model):
+        after = _in_steps(model) if context is None and isinstance(model, RecurrentLM) else _anew(model, context)
+        for _ in range(check_count("length", length, 0)):
+            scores = after(tokens).astype(np.float64)  # (V,)
+            if temperature:
+                # The Gumbel-max trick: the argmax of scores plus Gumbel noise is a draw from their softmax.
+                scores = scores / temperature + rng.gumbel(size=scores.shape)
             tokens.append(int(scores.argmax()))
-            continue
-        # The Gumbel-max trick: the argmax of scores plus Gumbel noise is a draw from their softmax.
-        tokens.append(int((scores / temperature + rng.gumbel(size=scores.shape)).argmax()))
     return np.array(tokens)
+
+
+def _anew(model: Layer, context: int | None) -> Callable[[list[int]], np.ndarray]:
+    """The scores after the last `context` tokens, all of which are read again for each."""
+    context = getattr(model, "max_len", None) if context is None else check_count("context", context)
+    return lambda tokens: model.forward(np.array([tokens[-context:] if context else tokens]))[0, -1]
+
+
+def _in_steps(model: RecurrentLM) -> Callable[[list[int]], np.ndarray]:
+    """The scores after all tokens, of which only those that were added since are read."""
+    state, seen = None, 0
+
+    def after(tokens: list[int]) -> np.ndarray:
+        nonlocal state, seen
+        for token in tokens[seen:]:
+            scores, state = model.step(np.array([token]), state)
+        seen = len(tokens)
+        return scores[0]
+
+    return after

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from data._checks import check_count
 from layers import Affine, EncoderLayer, LayerNorm, LearnedEncoding, Mean, PatchEmbedding
 from layers.initializers import xavier_normal
 
-from .containers import Sequential
+from ._checks import check_image_shape
+from .convnets import ImageChain
 
 
-class VisionTransformer(Sequential):
+class VisionTransformer(ImageChain):
     r"""Patches, learned positions, encoder layers, the mean over the patches, scores: :math:`(N, C, H, W) \to (N, M)`.
 
     Parameters
@@ -63,7 +65,8 @@ class VisionTransformer(Sequential):
         rng: Any = None,
         dtype: Any = np.float32,
     ) -> None:
-        channels, height, width = image_shape
+        image_shape = channels, height, width = check_image_shape(image_shape)
+        check_count("patch_size", patch_size), check_count("num_layers", num_layers)
         if height % patch_size or width % patch_size:
             raise ValueError(
                 f"patch_size must divide the image's height and width {height, width}; got {patch_size}. "
@@ -72,6 +75,7 @@ class VisionTransformer(Sequential):
         rng = np.random.default_rng(rng)
         own = {"rng": rng, "dtype": dtype}
         super().__init__(
+            image_shape,
             PatchEmbedding(channels, embed_dim, patch_size, **own),
             LearnedEncoding(height * width // patch_size**2, embed_dim, **own),
             *[EncoderLayer(embed_dim, num_heads, dropout=dropout, **own) for _ in range(num_layers)],

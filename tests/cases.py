@@ -392,9 +392,15 @@ def graph_layer() -> Any:
     return models.Graph(layers.Affine(3, 3, rng=0)(x) * x / 2 + x).as_layer()
 
 
+BAD_TOKENS = ((np.zeros(3, int),), (np.full((2, 3), 5),), (np.zeros((2, 3)),))
 MODELS += [
     *[
-        Case(lambda c=cell: models.RecurrentLM(5, embed_dim=3, hidden_size=4, cell=c, rng=0), indexed((3, 6), 5), cell)
+        Case(
+            lambda c=cell: models.RecurrentLM(5, embed_dim=3, hidden_size=4, cell=c, rng=0),
+            indexed((3, 6), 5),
+            cell,
+            wrong=BAD_TOKENS,
+        )
         for cell in ("rnn", "lstm", "gru")
     ],
     Case(
@@ -405,6 +411,18 @@ MODELS += [
     Case(
         lambda: models.EncoderDecoder(5, 7, max_len=6, embed_dim=4, num_heads=2, rng=0),
         lambda rng: (rng.integers(0, 5, (3, 6)), rng.integers(0, 7, (3, 4))),
+        wrong=(
+            (np.zeros(6, int), np.zeros((3, 4), int)),
+            (np.full((3, 6), 5), np.zeros((3, 4), int)),
+            (np.zeros((3, 7), int), np.zeros((3, 4), int)),
+            (np.zeros((3, 6), int), np.zeros((2, 4), int)),
+            (np.zeros((3, 6), int), np.zeros((3, 4), int), np.ones((3, 4), bool)),
+        ),
+    ),
+    Case(
+        lambda: models.EncoderDecoder(5, 7, max_len=6, embed_dim=4, num_heads=2, rng=0),
+        lambda rng: (rng.integers(0, 5, (3, 6)), rng.integers(0, 7, (3, 4)), np.arange(6) < np.array([[6], [2], [4]])),
+        "masked",
     ),
     *[
         Case(
@@ -415,7 +433,20 @@ MODELS += [
         )
         for cell in ("rnn", "lstm")
     ],
-    Case(lambda: models.TransformerLM(5, max_len=6, embed_dim=4, num_heads=2, rng=0), indexed((3, 6), 5)),
+    *[
+        Case(
+            lambda: models.CaptioningTransformer(6, max_len=5, in_features=3, embed_dim=4, num_heads=2, rng=0),
+            lambda rng, s=shape: (rng.standard_normal(s), rng.integers(0, 6, (2, 5))),
+            label,
+            wrong=((WIDE, np.zeros((2, 3), int)), (np.zeros((2, 3)), np.zeros((4, 3), int))),
+        )
+        for label, shape in {"": (2, 3), "places": (2, 7, 3)}.items()
+    ],
+    Case(
+        lambda: models.TransformerLM(5, max_len=6, embed_dim=4, num_heads=2, rng=0),
+        indexed((3, 6), 5),
+        wrong=(*BAD_TOKENS, (np.zeros((2, 7), int),)),
+    ),
 ]
 MODELS += [
     Case(

@@ -208,3 +208,29 @@ def test_options_reach_the_model_and_features_are_counted():
 def test_what_does_not_fit_is_refused_by_name(name, shape, options, words):
     with pytest.raises(ValueError, match=words):
         build(name, shape, 3, **options)
+
+
+@pytest.mark.parametrize("model", [ThreeLayerConvNet, VGG, ResNet])
+@pytest.mark.parametrize("shape", [(8, 8), 8, (1, 8, 8, 1)])
+def test_a_shape_that_is_not_an_image_s_is_refused(model, shape):
+    with pytest.raises(ValueError, match=r"image_shape must be \(C, H, W\): channels, height, width; got"):
+        model(shape, 10)
+
+
+@pytest.mark.parametrize("model", [ThreeLayerConvNet, VGG])
+def test_images_of_another_shape_are_refused_by_the_shape_expected(model):
+    with pytest.raises(ValueError, match=r"x must have shape \(N, 3, 8, 6\), .*; got \(2, 3, 6, 8\)"):
+        model((3, 8, 6), 10, rng=0).forward(np.zeros((2, 3, 6, 8)))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"widths": (8, 0)}, ValueError, "widths must be a whole number of at least 1; got 0"),
+        ({"hidden": 128}, TypeError, r"hidden must be several whole numbers, such as \(128,\); got 128"),
+        ({"convolutions": 0}, ValueError, "convolutions must be a whole number of at least 1; got 0"),
+    ],
+)
+def test_sizes_of_vgg_that_make_no_net_are_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        VGG((3, 8, 8), 10, **options)

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
+from layers import Layer
 from models import Denoiser, GaussianDiffusion
 
+X, T = np.ones((2, 3)), np.array([0, 1])
 SCHEDULES = ["cosine", "linear"]
 
 
-class RightFor:
+class RightFor(Layer):
     """The best denoiser of data from N(mean, std**2): E[noise | xt], known in closed form."""
-
-    training = True
 
     def __init__(self, diffusion, mean, std):
         self.diffusion, self.mean, self.std = diffusion, mean, std
@@ -20,11 +20,6 @@ class RightFor:
         left = self.diffusion.alphas_bar[t][:, None]
         variance = left * self.std**2 + 1 - left
         return np.sqrt(1 - left) * (xt - np.sqrt(left) * self.mean) / variance
-
-    def eval(self):
-        pass
-
-    train = drop_cache = lambda self, *_: None
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -88,10 +83,12 @@ def test_a_sample_goes_from_noise_through_every_step():
     assert all(x.shape == (5, 2) and x.dtype == np.float32 for x in path)
 
 
-def test_sampling_leaves_the_model_in_its_mode():
+def test_sampling_leaves_each_layer_in_its_mode():
     model = Denoiser(2, [4], rng=0)
+    model.body[0].eval()
     list(GaussianDiffusion(3, rng=0).sample(model, (5, 2)))
     assert model.training
+    assert not model.body[0].training
 
 
 def test_a_clipped_example_stays_within():
@@ -111,6 +108,13 @@ def test_noised_keeps_the_dtype_and_repeats_by_its_seed():
     assert first[0].dtype == first[2].dtype == np.float32
 
 
+def test_the_noise_of_whole_numbers_is_not_rounded():
+    xt, _, noise = GaussianDiffusion(9, rng=0).noised(np.zeros((50, 2), int))
+    assert xt.dtype == noise.dtype == np.float64
+    assert abs(noise.std() - 1) < 0.2
+    assert not np.allclose(noise, noise.round())
+
+
 def test_two_times_look_different_to_the_denoiser():
     model = Denoiser(2, [8], rng=0)
     x = np.ones((2, 2), np.float32)
@@ -123,8 +127,10 @@ def test_two_times_look_different_to_the_denoiser():
     [
         (lambda: GaussianDiffusion(0), "steps must be a whole number of at least 1; got 0"),
         (lambda: GaussianDiffusion(5, schedule="sine"), "schedule must be one of 'cosine', 'linear'; got 'sine'"),
-        (lambda: GaussianDiffusion(5).q_sample(np.ones((2, 3)), np.array([0, 5]), 0.0), "t must be within 0 to 4"),
-        (lambda: GaussianDiffusion(5).q_sample(np.ones((2, 3)), np.array([0]), 0.0), "one whole number for each"),
+        (lambda: GaussianDiffusion(5).q_sample(X, np.array([0, 5]), X), "t must be within 0 to 4"),
+        (lambda: GaussianDiffusion(5).q_sample(X, np.array([0]), X), "one whole number for each"),
+        (lambda: GaussianDiffusion(5).q_sample(X, T, X[:1]), r"noise must have the shape \(2, 3\) of x; got \(1, 3\)"),
+        (lambda: GaussianDiffusion(5).predict_noise_from_start(X, T, X[:1]), r"x must have the shape \(2, 3\) of xt"),
         (lambda: Denoiser(2, embed_dim=3), "embed_dim must be even"),
         (lambda: Denoiser(2).forward(np.ones((4, 3)), np.zeros(4, int)), r"x must have shape \(N, 2\)"),
         (lambda: Denoiser(2).forward(np.ones((4, 2)), np.zeros(3, int)), r"t must have shape \(4,\)"),

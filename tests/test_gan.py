@@ -102,5 +102,7 @@ def test_samples_repeat_by_their_seed_and_can_be_none():
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         GAN(MLP(2, [3], 2), MLP(2, [3], 1), **arguments)
-    with pytest.raises(ValueError, match="n must be 0 or more"):
+    with pytest.raises(ValueError, match="n must be a whole number of at least 0; got -1"):
         make().sample(-1)
+    with pytest.raises(ValueError, match="n must be a whole number of at least 0; got -1"):
+        make().generator_step(-1)

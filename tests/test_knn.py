@@ -76,7 +76,7 @@ def test_the_score_is_the_fraction_that_is_right():
 
 @pytest.mark.parametrize("k", [0, -1, 1.5, True, "3"])
 def test_k_is_a_whole_number_of_at_least_1(k):
-    with pytest.raises(ValueError, match="k must be a whole number of at least 1"):
+    with pytest.raises((ValueError, TypeError), match="k must be a whole number of at least 1"):
         KNearestNeighbor(k)
 
 

@@ -312,6 +312,11 @@ def two_weights():
     }
 
 
+def test_a_penalty_takes_the_dict_of_parameters():
+    with pytest.raises(TypeError, match=r"parameters must be a dict, as model.parameters\(\) gives; got list"):
+        L2Penalty([Parameter(np.ones(2))], 0.1)
+
+
 def test_l2_penalty_is_half_reg_times_the_squares_and_leaves_biases_out():
     parameters = two_weights()
     penalty = L2Penalty(parameters, 0.1)

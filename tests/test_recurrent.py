@@ -199,6 +199,15 @@ def test_a_layer_that_reads_from_the_end_cannot_step():
         LSTM(D, H, bidirectional=True).step(np.zeros((1, D)))
 
 
+def test_a_step_of_a_whole_sequence_or_from_half_a_state_is_refused():
+    with pytest.raises(ValueError, match=rf"x must have shape \(N, {D}\).*; got \(2, 5, {D}\)"):
+        LSTM(D, H).step(np.zeros((2, 5, D)))
+    with pytest.raises(ValueError, match=rf"state must be a tuple of h and c, .*; got a tuple of shape \(1, 2, {H}\)"):
+        LSTM(D, H).step(np.zeros((2, D)), (np.zeros((2, H)),))
+    with pytest.raises(ValueError, match=r"state must be a tuple of h, .*; got a ndarray"):
+        RNN(D, H).step(np.zeros((2, D)), np.zeros((2, H)))
+
+
 @KINDS
 @pytest.mark.parametrize("shape", [(0, 5), (1, 5), (4, 1), (4, 0), (1, 1)])
 def test_no_example_one_example_and_one_step_work(kind, shape):

@@ -61,6 +61,43 @@ def test_an_unknown_cell_is_refused():
         RecurrentLM(5, cell="lsmt")
 
 
-def test_an_empty_start_is_refused():
-    with pytest.raises(ValueError, match="start must hold at least one token"):
-        generate(RecurrentLM(5, rng=0), [], 3)
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_a_recurrent_model_goes_on_in_steps_as_if_it_read_all_again(cell):
+    model = RecurrentLM(5, embed_dim=3, hidden_size=8, cell=cell, num_layers=2, rng=0)
+    again = generate(model, [1, 4, 2], 30, context=100, rng=3)
+    np.testing.assert_array_equal(generate(model, [1, 4, 2], 30, rng=3), again)
+
+
+def test_a_transformer_goes_on_beyond_its_length_with_its_last_tokens():
+    model = TransformerLM(5, max_len=4, embed_dim=4, num_heads=2, rng=0)
+    np.testing.assert_array_equal(generate(model, [1], 9, rng=3), generate(model, [1], 9, context=4, rng=3))
+
+
+def test_generation_leaves_the_mode():
+    model = TransformerLM(5, max_len=4, embed_dim=4, num_heads=2, dropout=0.5, rng=0)
+    assert generate(model, 1, 3, temperature=0).tolist() == generate(model, [1], 3, temperature=0).tolist()
+    assert model.training
+
+
+@pytest.mark.parametrize(
+    ("start", "options", "error", "message"),
+    [
+        ([], {}, ValueError, "start must hold at least one token"),
+        ([[1, 2]], {}, ValueError, r"start must hold at least one token, shape \(T,\); got \(1, 2\)"),
+        ([1.5], {}, TypeError, "start must hold integers, the numbers of tokens; got dtype float64"),
+        ("ab", {}, TypeError, "start must hold integers, .*Encode text first"),
+        ([9], {}, ValueError, r"x must hold integers 0..4; got 9..9"),
+        ([1], {"length": -1}, ValueError, "length must be a whole number of at least 0; got -1"),
+        ([1], {"context": 0}, ValueError, "context must be a whole number of at least 1; got 0"),
+        ([1], {"temperature": -1}, ValueError, r"temperature must be a number in \[0, inf\); got -1"),
+    ],
+)
+def test_what_cannot_be_gone_on_from_is_refused(start, options, error, message):
+    model = TransformerLM(5, max_len=4, embed_dim=4, num_heads=2, rng=0)
+    with pytest.raises(error, match=message):
+        generate(model, start, **{"length": 3, **options})
+
+
+def test_no_layers_are_refused():
+    with pytest.raises(ValueError, match="num_layers must be a whole number of at least 1; got 0"):
+        TransformerLM(5, max_len=4, num_layers=0)
