@@ -78,7 +78,7 @@ def _words(name: str) -> tuple[str, ...]:
 def _split(name: str) -> tuple[str, tuple[str, ...]] | None:
     """``("forward", ("conv", "naive"))`` of conv_forward_naive; None if the name has no direction, or both."""
     words = _words(name)
-    if "and" in words:  # loss_and_gradient
+    if {"loss", "and"} <= set(words):  # loss_and_gradient
         return None
     for direction, synonyms in (("forward", FORWARD), ("backward", BACKWARD)):
         for i, word in enumerate(words):
