@@ -18,6 +18,7 @@ from .resnet import PadShortcut, ResNet
 from .sequence import RecurrentLM, TransformerLM, generate
 from .solver import Diverged, Solver
 from .summary import summary
+from .unet import UNet
 from .vit import VisionTransformer
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Solver",
     "ThreeLayerConvNet",
     "TransformerLM",
+    "UNet",
     "VAE",
     "VGG",
     "VisionTransformer",

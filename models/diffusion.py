@@ -9,7 +9,7 @@ import numpy as np
 
 from data._checks import check_count
 from layers import Layer
-from layers._checks import check_same_shape
+from layers._checks import check_range, check_same_shape
 
 from .containers import evaluating
 from .mlp import MLP
@@ -54,9 +54,7 @@ class Denoiser(Layer):
         rng: Any = None,
         dtype: Any = np.float32,
     ) -> None:
-        if embed_dim < 2 or embed_dim % 2:
-            raise ValueError(f"embed_dim must be even and at least 2, sines and cosines; got {embed_dim}")
-        self.features, self.embed_dim = features, embed_dim
+        self.features, self.embed_dim = features, check_even("embed_dim", embed_dim)
         self.body = MLP(features + embed_dim, hidden, features, activation=activation, rng=rng, dtype=dtype)
 
     def children(self) -> Iterator[tuple[str, Layer]]:
@@ -64,23 +62,16 @@ class Denoiser(Layer):
         yield "body", self.body
 
     def forward(self, x, t):
-        t = np.asarray(t)
-        if np.ndim(x) != 2 or np.shape(x)[1] != self.features:
-            raise ValueError(f"x must have shape (N, {self.features}); got {np.shape(x)}")
-        if t.shape != np.shape(x)[:1]:
-            raise ValueError(f"t must have shape {np.shape(x)[:1]}, one time for each row of x; got {t.shape}")
-        return self.body.forward(np.concatenate([x, self._embedding(t, np.result_type(x, 0.0))], axis=1))
+        x = _as_floats(x)
+        if x.ndim != 2 or x.shape[1] != self.features:
+            raise ValueError(f"x must have shape (N, {self.features}); got {x.shape}")
+        return self.body.forward(np.concatenate([x, embed_times(t, x, self.embed_dim)], axis=1))
 
     def backward(self, dout):
         return self.body.backward(dout)[:, : self.features]
 
     def add_grads(self, dout):
         self.body.add_grads(dout)
-
-    def _embedding(self, t, dtype):
-        frequencies = 10000.0 ** (-np.arange(0, self.embed_dim, 2) / self.embed_dim)
-        angles = t[:, None] * frequencies
-        return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(dtype)
 
 
 class GaussianDiffusion:
@@ -115,6 +106,7 @@ class GaussianDiffusion:
     ----------
     .. [1] Ho, Jain and Abbeel (2020), "Denoising Diffusion Probabilistic Models", https://arxiv.org/abs/2006.11239
     .. [2] Nichol and Dhariwal (2021), "Improved Denoising Diffusion Models", https://arxiv.org/abs/2102.09672
+    .. [3] Ho and Salimans (2022), "Classifier-Free Diffusion Guidance", https://arxiv.org/abs/2207.12598
 
     Examples
     --------
@@ -166,36 +158,65 @@ class GaussianDiffusion:
         first, second, variance = (_columns(a, xt) for a in (first, second, variance))
         return first * x + second * xt, variance
 
-    def p_sample(self, model: Layer, xt: np.ndarray, t: int, *, clip: float | None = None) -> np.ndarray:
+    def p_sample(
+        self,
+        model: Layer,
+        xt: np.ndarray,
+        t: int,
+        *,
+        y: Any = None,
+        guidance: float = 0.0,
+        clip: float | None = None,
+    ) -> np.ndarray:
         """One step back from time t, by the model's noise; at t = 0 nothing is added any more.
 
-        `clip` keeps the predicted example within [-clip, clip], which the first steps back leave otherwise.
+        `clip` keeps the predicted example within [-clip, clip], which the first steps back leave otherwise. For `y` and
+        `guidance` see `sample`.
         """
         times = np.full(len(xt), t)
-        start = self.predict_start_from_noise(xt, times, model.forward(xt, times))
+        predicted = model.forward(xt, times) if y is None else model.forward(xt, times, y)
+        if guidance:
+            predicted = predicted + guidance * (predicted - model.forward(xt, times))
+        start = self.predict_start_from_noise(xt, times, predicted)
         if clip is not None:
             start = np.clip(start, -clip, clip)
         mean, variance = self.posterior(start, xt, times)
         noise = self.rng.standard_normal(xt.shape, dtype=np.float32).astype(xt.dtype)
         return mean + np.sqrt(variance) * noise if t > 0 else mean
 
-    def sample(self, model: Layer, shape: tuple[int, ...], *, clip: float | None = None) -> Iterator[np.ndarray]:
+    def sample(
+        self,
+        model: Layer,
+        shape: tuple[int, ...],
+        *,
+        y: Any = None,
+        guidance: float = 0.0,
+        clip: float | None = None,
+    ) -> Iterator[np.ndarray]:
         """From pure noise to examples: yields the noise, then what each step back leaves; the last are the samples.
 
         Parameters
         ----------
         model : Layer
-            ``forward(xt, t)`` -> noise; called in evaluation mode.
+            ``forward(xt, t)`` -> noise, or with labels ``forward(xt, t, y)``; called in evaluation mode.
         shape : tuple of int
             (N, D) or whatever the model takes.
+        y : ndarray of int (N,), optional
+            A label for each example, for a model that takes them, such as `UNet`.
+        guidance : float >= 0, default 0.0
+            How far to go beyond the label's noise, away from that of no label: more like the class, less like each
+            other [3]_.
         clip : float, optional
             See `p_sample`.
         """
+        guidance = check_range("guidance", guidance, 0, np.inf)
+        if guidance and y is None:
+            raise ValueError(f"y must be given where guidance is, {guidance:g}: towards which class?")
         with evaluating(model):
             x = self.rng.standard_normal(shape, dtype=np.float32)
             yield x
             for t in reversed(range(self.steps)):
-                x = self.p_sample(model, x, t, clip=clip)
+                x = self.p_sample(model, x, t, y=y, guidance=guidance, clip=clip)
                 yield x
 
     def _mixed(self, name: str, x: Any, t: Any, other_name: str, other: Any) -> tuple[np.ndarray, ...]:
@@ -213,6 +234,22 @@ class GaussianDiffusion:
         if t.size and not 0 <= t.min() <= t.max() < self.steps:
             raise ValueError(f"t must be within 0 to {self.steps - 1}; got {t.min()} to {t.max()}")
         return t
+
+
+def check_even(name: str, value: Any) -> int:
+    """`value`, an even number: as many sines as cosines."""
+    if check_count(name, value, 2) % 2:
+        raise ValueError(f"{name} must be even, as many sines as cosines; got {value}")
+    return int(value)
+
+
+def embed_times(t: Any, x: np.ndarray, dim: int) -> np.ndarray:
+    """Sines and cosines, (N, dim), of a time for each of the N examples `x`, in their dtype."""
+    t = np.asarray(t)
+    if t.shape != x.shape[:1]:
+        raise ValueError(f"t must have shape {x.shape[:1]}, one time for each row of x; got {t.shape}")
+    angles = t[:, None] * 10000.0 ** (-np.arange(0, dim, 2) / dim)
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(x.dtype)
 
 
 def _as_floats(x: Any) -> np.ndarray:

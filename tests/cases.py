@@ -517,12 +517,25 @@ LOSSES += [
     Case(lambda: layers.TotalVariationLoss(0.7), normal(2, 3, 5, 4), wrong=((WIDE,),)),
 ]
 
+T01 = np.array([0, 1])
 MODELS += [
     Case(
         lambda: models.Denoiser(3, [7], embed_dim=4, rng=0),
         lambda rng: (rng.standard_normal((6, 3)), rng.integers(0, 9, 6)),
         wrong=((WIDE, np.zeros(2, int)), (np.zeros((2, 3)), np.zeros(3, int))),
     ),
+    *[
+        Case(
+            lambda o=options: models.UNet(3, (2, 6), context_dim=4, rng=0, **o),
+            lambda rng, y=labels: (rng.standard_normal((2, 3, 4, 6)), np.array([5, 90]), *y),
+            label,
+            wrong=((np.zeros((2, 5, 4, 6)), T01), (np.zeros((2, 3, 4, 5)), T01), (np.zeros((2, 3, 4, 6)), T01[:1])),
+        )
+        for label, options, labels in (
+            ("", {}, ()),
+            ("classes", {"classes": 5, "blocks": 2}, (np.array([4, 5]),)),
+        )
+    ],
     Case(
         lambda: models.GAN(
             models.MLP(3, [5], 4, activation="tanh", rng=0), models.MLP(4, [5], 1, activation="tanh", rng=1), latent=3
