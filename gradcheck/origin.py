@@ -49,6 +49,10 @@ def origin(cause: str, pair: Pair, case: Case | None, line: int | None, cleared:
         found = [*_without_eps(forward, backward)]
     elif cause == "forward-mismatch":
         found = _assignments(forward, cleared[-1:])
+    elif cause == "config-hardcoded":
+        found = [*_squares(backward)]
+    elif cause in ("mutates-cache", "mutates-dout"):
+        found = [*_writes(backward)][:1]
     else:
         return None
     lines = {node.lineno for node in found}
@@ -111,6 +115,32 @@ def _without_eps(forward: ast.FunctionDef, backward: ast.FunctionDef) -> Iterato
     for s in Body(forward).statements:
         packed = s.value.elts if isinstance(s, ast.Assign) and isinstance(s.value, ast.Tuple) else []
         if any(isinstance(element, ast.Constant) and type(element.value) is float for element in packed):
+            yield s
+
+
+def _squares(backward: ast.FunctionDef) -> Iterator[ast.stmt]:
+    """Sizes of arrays with one name for height and width."""
+    for s in Body(backward).statements:
+        for node in (node for head in heads(s) for node in ast.walk(head)):
+            if isinstance(node, ast.Call) and called(node).startswith((*ALLOCATORS, "reshape")):
+                sizes = [part for part in ast.walk(node) if isinstance(part, ast.Tuple) and len(part.elts) > 2]
+                if any(ast.dump(part.elts[-1]) == ast.dump(part.elts[-2]) for part in sizes):
+                    yield s
+
+
+def _writes(backward: ast.FunctionDef) -> Iterator[ast.stmt]:
+    """Statements that write into what was handed to a function, or into a view of it."""
+    views = {argument.arg for argument in backward.args.args}
+    for s in Body(backward).statements:
+        if not isinstance(s, (ast.Assign, ast.AugAssign)):
+            continue
+        target = s.targets[0] if isinstance(s, ast.Assign) else s.target
+        if isinstance(s, ast.Assign) and isinstance(target, (ast.Name, ast.Tuple)):
+            base = s.value
+            while isinstance(base, (ast.Subscript, ast.Attribute)):
+                base = base.value
+            views = views | assigned(s) if isinstance(base, ast.Name) and base.id in views else views - assigned(s)
+        elif assigned(s) & views:
             yield s
 
 

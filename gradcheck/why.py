@@ -222,13 +222,15 @@ def _together(
     unsaid = {"unknown"} | ({"raises"} if report.verdict != "error" else set())
     if diagnosis is not None and diagnosis.cause not in unsaid and report.verdict != "contract":
         cause = diagnosis.cause
-    if mended is not None and mended.cause and not (mended.cause == "wrong-term" and cause != "unknown"):
+    vague = {"wrong-term"} | ({"wrong-index"} if cause == "config-hardcoded" else set())
+    if mended is not None and mended.cause and not (mended.cause in vague and cause != "unknown"):
         cause = mended.cause
     if diagnosis is not None and diagnosis.cause in (cause, "unknown"):
         evidence, suggestion = diagnosis.evidence, diagnosis.suggestion
     if cause == "unknown" and accusation is not None and report.verdict == "fail":
         cause = "wrong-term"  # of which no more is known than the line
-    line, cleared = mended.edits[0].line if mended is not None else shown, list[str]()
+    written = cause.startswith("mutates") and mended is not None  # the fix is a copy made earlier
+    line, cleared = mended.edits[0].line if mended is not None and not written else shown, list[str]()
     if accusation is not None and accusation.line == line:
         cleared = accusation.cleared
     if guilty is not None:

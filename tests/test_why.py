@@ -64,6 +64,9 @@ def max_pool_backward_naive(dout, cache):
             dx[:, :, i * S : i * S + HH, j * S : j * S + WW] += best * dout[:, :, i : i + 1, j : j + 1]
     return dx
 """
+BEST = """\
+            best = window == window.max(axis=(2, 3), keepdims=True)
+            dx[:, :, i * S : i * S + HH, j * S : j * S + WW] += best"""
 SLIPS = {  # what is written, what stands there instead, the name of the pair, the causes that name it
     "array of whole numbers": (POOL, "np.zeros(x.shape)", "np.zeros(x.shape, dtype=int)",
                                "max_pool_naive", "wrong-dtype"),
@@ -75,6 +78,10 @@ SLIPS = {  # what is written, what stands there instead, the name of the pair, t
     "std for sqrt in forward": (NORM, "std = np.sqrt(var + eps)\n    xhat = (x - mean) / std\n    out",
                                 "std = np.std(var + eps)\n    xhat = (x - mean) / std\n    out",
                                 "batchnorm", "forward-mismatch"),
+    "squares only": (POOL, "np.zeros(x.shape)", "np.zeros((*x.shape[:2], x.shape[3], x.shape[3]))",
+                     "max_pool_naive", "config-hardcoded"),
+    "a view written into": (POOL, BEST, BEST.replace("best = ", "window[:] = ").replace("best", "window"),
+                            "max_pool_naive", "mutates-cache"),
     "rows not flattened": (NORM + SPATIAL, "rows = dout.transpose(0, 2, 3, 1)\n", "rows = dout.copy()\n",
                            "spatial_batchnorm", "raises"),
 }  # fmt: skip
