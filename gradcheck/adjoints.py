@@ -232,7 +232,8 @@ def _judge(name: str, trace: Trace, case: Case, returned: list[str | None]) -> t
     if not sites:
         return None
     right, culprit = _verdict(events, lambda event: any(_agrees(event, site, trace) for site in sites))
-    return (right, culprit) if right or len(sites) == 1 else None  # in a loop it may be the share of one step
+    looped = len({site.line for site in sites}) < len(sites)  # there it may be the share of one step
+    return (right, culprit) if right or not looped else None
 
 
 def _squeezed(value: np.ndarray) -> tuple[int, ...]:
@@ -256,7 +257,9 @@ def _verdict(events: list[Assigned], is_right: Callable[[Assigned], bool]) -> tu
     right = [event for event in ends if is_right(event)]
     if right:
         return False, next(event for event in events if event.number > right[-1].number)
-    return False, events[-1]
+    values = np.sort(events[-1].value, axis=None)
+    alike = itertools.takewhile(lambda e: np.array_equal(np.sort(e.value, axis=None), values), reversed(events))
+    return False, list(alike)[-1]  # what merely transposes or reshapes it is not to blame
 
 
 def _sites(name: str, trace: Trace) -> list[Assigned]:
