@@ -154,12 +154,12 @@ def trace_of(case: Case) -> Trace:
     """
     pair, forward_events, backward_events = case.pair, list[Assigned](), list[Assigned]()
 
-    def recorder(events: list[Assigned]) -> Callable[[str, int, bool, Any], Any]:
+    def recorder(events: list[Assigned], kinds: str) -> Callable[[str, int, bool, Any], Any]:
         count = iter(range(10**9))
 
         def watch(name: str, line: int, in_part: bool, value: Any) -> Any:
             number = next(count)
-            if _is_number(value):
+            if isinstance(value, (float, np.floating)) or (isinstance(value, np.ndarray) and value.dtype.kind in kinds):
                 events.append(Assigned(number, name, line, in_part, np.array(value, dtype=np.float64)))
             return value
 
@@ -170,7 +170,7 @@ def trace_of(case: Case) -> Trace:
         backward = pair.backward and (watched(pair.backward, backward_watch) if backward_watch else pair.backward)
         return dataclasses.replace(pair, forward=forward, backward=backward).functions()
 
-    instrumented = functions(recorder(forward_events), recorder(backward_events))
+    instrumented = functions(recorder(forward_events, "f"), recorder(backward_events, "fib"))
     try:
         case.backward(functions=instrumented)
     except Exception as error:
@@ -205,10 +205,6 @@ def trace_of(case: Case) -> Trace:
         return sum(float(np.sum((a - b) * dout)) for a, b, dout in zip(*ends, case.douts)) / (2 * h)
 
     return Trace(forward_events, backward_events, slope)
-
-
-def _is_number(value: Any) -> bool:
-    return (isinstance(value, np.ndarray) and value.dtype.kind == "f") or isinstance(value, (float, np.floating))
 
 
 # --- judging

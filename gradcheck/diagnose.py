@@ -273,6 +273,7 @@ class _Search:
 
     def _readings(self, s: Sample, k: int, witnesses: list[Sample]) -> Iterator[Reading]:
         a = s.returned[k]
+        yield from probes.ignored(s, k)
         yield from transforms.forms(s, k)
         if a.shape == s.x[k].shape:
             if contributions.close_to_nothing(s, k):

@@ -219,7 +219,8 @@ def constants(place: Place) -> Iterator[Change]:
         whole = isinstance(node.value, int)
         for name in place.scalars:
             if not whole or is_whole(place.values.get(name, 0)):
-                yield place.put("constant", "config-hardcoded" if whole else None, (node, name))
+                cause = "config-hardcoded" if whole else "wrong-eps" if EPS.search(name) else None
+                yield place.put("constant", cause, (node, name))
     for node in place.nodes:  # np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
         if isinstance(node, ast.Call):
             inner = [part for part in ast.walk(node) if isinstance(part, ast.Constant) and type(part.value) is int]
@@ -279,7 +280,7 @@ def multiplied(place: Place) -> Iterator[Change]:
     operands = []
     for node in place.nodes:
         parent = place.body.parent.get(node)
-        if not isinstance(node, (ast.Name, ast.Call, ast.BinOp, ast.Subscript)) or not isinstance(
+        if not isinstance(node, (ast.Name, ast.Call, ast.BinOp, ast.Subscript, ast.Compare)) or not isinstance(
             parent, (ast.Assign, ast.AugAssign, ast.BinOp, ast.Call, ast.Return, ast.Tuple)
         ):
             continue

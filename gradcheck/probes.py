@@ -17,17 +17,22 @@ from .state import arrays_in, poison, replaying, snapshot_generators
 from .transforms import close
 
 
+def ignored(s: Sample, k: int) -> Iterator[Reading]:
+    """Another dout, and nothing changes."""
+    if s.subject.takes_dout:
+        yield Reading(
+            "ignores-dout",
+            f"the gradient of {s.names[k]} does not change with dout",
+            "multiply by dout: the chain rule",
+            lambda t: _is_fixed(t, k),
+        )
+
+
 def linearity(s: Sample, k: int) -> Iterator[Reading]:
-    """Dout scaled, dout zero, dout mixed."""
+    """Dout scaled, dout zero."""
     if not s.subject.takes_dout:
         return
     name = s.names[k]
-    yield Reading(
-        "ignores-dout",
-        f"the gradient of {name} does not change with dout",
-        "multiply by dout: the chain rule",
-        lambda t: _is_fixed(t, k),
-    )
     yield Reading(
         "ignores-dout",
         f"the gradient of {name} is not zero where dout is zero: a term is not multiplied by dout",

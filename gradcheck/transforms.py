@@ -278,4 +278,4 @@ def _is_misplaced(t: Sample, k: int) -> bool | None:
 def close(a: np.ndarray, b: np.ndarray, tolerance: float = 1e-7) -> bool:
     """Whether two arrays differ by rounding only."""
     size = float(np.abs(b).max(initial=0))
-    return a.shape == b.shape and bool(np.abs(a - b).max(initial=0) <= tolerance * size)
+    return a.shape == b.shape and bool(np.abs(np.subtract(a, b, dtype=float)).max(initial=0) <= tolerance * size)

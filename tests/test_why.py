@@ -64,6 +64,14 @@ def max_pool_backward_naive(dout, cache):
             dx[:, :, i * S : i * S + HH, j * S : j * S + WW] += best * dout[:, :, i : i + 1, j : j + 1]
     return dx
 """
+RELU = """\
+def relu_forward(x):
+    return np.maximum(x, 0), x
+
+def relu_backward(dout, x):
+    dx = dout * (x > 0)
+    return dx
+"""
 BEST = """\
             best = window == window.max(axis=(2, 3), keepdims=True)
             dx[:, :, i * S : i * S + HH, j * S : j * S + WW] += best"""
@@ -82,6 +90,7 @@ SLIPS = {  # what is written, what stands there instead, the name of the pair, t
                      "max_pool_naive", "config-hardcoded"),
     "a view written into": (POOL, BEST, BEST.replace("best = ", "window[:] = ").replace("best", "window"),
                             "max_pool_naive", "mutates-cache"),
+    "a mask for a gradient": (RELU, "dout * (x > 0)", "(x > 0)", "relu", "ignores-dout"),
     "rows not flattened": (NORM + SPATIAL, "rows = dout.transpose(0, 2, 3, 1)\n", "rows = dout.copy()\n",
                            "spatial_batchnorm", "raises"),
 }  # fmt: skip
