@@ -130,8 +130,7 @@ class _Search:
             return None
         try:
             found = Sample(self.make, arguments, seed, self.deadline, text)
-            there = self.reference(found) if self.reference else None
-            found.differs = there is not None and not np.allclose(there.out, found.out, rtol=1e-6, atol=1e-12)
+            found.differs = self.reference is not None and self.reference(found) is not None
             return found
         except TimeUp:
             raise

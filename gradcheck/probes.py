@@ -315,7 +315,8 @@ def _is_view(s: Sample, path: str) -> bool:
         run = s.subject.run(s.x)
         array = dict(arrays_in(run.cache)).get(path)
         return any(
-            isinstance(out, np.ndarray) and array is not None and np.shares_memory(out, array) for out in run.outs
+            isinstance(out, np.ndarray) and array is not None and array.size < out.size and np.shares_memory(out, array)
+            for out in run.outs
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -49,12 +48,12 @@ def _named(function: Any, like: Any) -> Any:
 
 
 def reference_of(pair: Pair, settings: Sequence[Setting]) -> Any:
-    """A sample of what the course's forward computes at the arguments of another sample."""
+    """What makes, of a sample, one of what the course's forward computes; None where that is what it has computed."""
     known = family(pair)
     difference = known.difference if known else None
-    compute = inspect.getclosurevars(difference).nonlocals.get("reference") if difference else None
+    compute = getattr(difference, "reference", None)
     draws = {setting.text: setting.draw for setting in settings}
-    if compute is None:
+    if difference is None or compute is None:
         return None
 
     def of(t: Sample) -> Sample | None:
@@ -71,6 +70,8 @@ def reference_of(pair: Pair, settings: Sequence[Setting]) -> Any:
             return Functions(forward, lambda *_: (), arguments, None)
 
         try:
+            if not difference(by_name, t.outs):
+                return None  # of several conventions any will do
             return Sample(make, t.arguments, t.seed, t._deadline, t.text)
         except TimeUp:
             raise
