@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from ._checks import check_labels, check_range
-from .activations import row_max, stable_sigmoid
+from .activations import row_max, row_sum, stable_sigmoid
 from .base import Layer
 
 
@@ -76,7 +76,7 @@ class SoftmaxLoss(Layer):
             index, weights, count, targets = None, None, len(scores), self._probabilities(scores, y)
         shifted = scores - row_max(scores)  # exp overflows above 709, in float32 above 88
         exp = np.exp(shifted)
-        total = exp.sum(axis=1, keepdims=True)  # (N, 1)
+        total = row_sum(exp)  # (N, 1)
         count = count or 1
         self.cache = exp, total, index, weights, targets, count
         # -log s = log total - shifted: two terms that are never negative, so nothing cancels in their sum
