@@ -44,7 +44,9 @@ class ReLU(Layer):
     """
 
     def forward(self, x):
-        out = np.maximum(x, 0)
+        out = np.empty_like(x)
+        out.fill(0)
+        np.maximum(x, out, out=out)  # of two arrays: with a number NumPy takes twice as long
         self.cache = out
         return out
 
