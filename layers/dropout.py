@@ -1,5 +1,7 @@
 """Dropout: of elements, or of whole channels."""
 
+import math
+
 import numpy as np
 
 from ._checks import check_range
@@ -54,8 +56,10 @@ class Dropout(Layer):
         if not self.training or self.rate == 0:
             self.cache = None
             return x
-        words = self.rng.integers(0, 1 << 16, self._mask_shape(x), np.uint16)
-        keep = words >= round(self.rate * (1 << 16))
+        shape = self._mask_shape(x)
+        size = math.prod(shape)
+        drawn = self.rng.integers(0, 1 << 64, math.ceil(size / 4), np.uint64)  # of 16 bits each: half as fast
+        keep = drawn.view(np.uint16)[:size].reshape(shape) >= round(self.rate * (1 << 16))
         self.cache = keep
         return self._masked(x, keep)
 
