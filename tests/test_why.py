@@ -77,9 +77,9 @@ def softmax_loss(W, X, y, reg):
     N = len(X)
     p = np.exp(X @ W)
     p /= p.sum(axis=1, keepdims=True)
-    loss = -np.log(p[np.arange(N), y]).mean() + reg * np.sum(W**2)
+    loss = -np.log(p[np.arange(N), y]).mean() + 0.5 * reg * np.sum(W**2)
     p[np.arange(N), y] -= 1
-    dW = X.T @ p / N + 2 * reg * W
+    dW = X.T @ p / N + reg * W
     return loss, dW
 """
 BEST = """\
@@ -100,7 +100,7 @@ SLIPS = {  # what is written, what stands there instead, the name of the pair, t
                      "max_pool_naive", "config-hardcoded"),
     "a view written into": (POOL, BEST, BEST.replace("best = ", "window[:] = ").replace("best", "window"),
                             "max_pool_naive", "mutates-cache"),
-    "a gradient of another penalty": (LOSS, "2 * reg * W", "reg * W", "softmax_loss", "regularization"),
+    "a gradient of another penalty": (LOSS, "/ N + reg * W", "/ N + 2 * reg * W", "softmax_loss", "regularization"),
     "a mask for a gradient": (RELU, "dout * (x > 0)", "(x > 0)", "relu", "ignores-dout"),
     "rows not flattened": (NORM + SPATIAL, "rows = dout.transpose(0, 2, 3, 1)\n", "rows = dout.copy()\n",
                            "spatial_batchnorm", "raises"),
