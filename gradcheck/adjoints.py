@@ -54,7 +54,7 @@ class Accusation(NamedTuple):
     """The first wrong statement of a backward, and what before it is right.
 
     `certain` is true where the statement's own value was compared with a true gradient; without it, the statement is
-    merely the last that wrote the wrong gradient.
+    merely the last that wrote the wrong gradient. `before` are the lines that wrote to the same name earlier.
     """
 
     line: int
@@ -62,6 +62,7 @@ class Accusation(NamedTuple):
     name: str
     cleared: list[str]
     certain: bool
+    before: tuple[int, ...] = ()
 
     @property
     def text(self) -> str:
@@ -85,11 +86,14 @@ def accuse(case: Case) -> Accusation | None:
     cleared = [name for name, (right, _) in judged.items() if right]
     if wrong:
         first = min(wrong, key=lambda event: event.number)
-        before = [name for name in cleared if judged[name][1].number < first.number]
+        right = [name for name in cleared if judged[name][1].number < first.number]
+        before = {e.line for e in trace.backward if e.name == first.name and e.number < first.number} - {first.line}
         shared = _shared(case, cleared) if first.name in _returned_names(case) else None
         if shared is None or shared.lineno >= first.line:
-            return Accusation(first.line, statement_at(path, first.line), first.name, before, certain=True)
-        return Accusation(shared.lineno, statement_at(path, shared.lineno), _name(shared), before, certain=False)
+            return Accusation(
+                first.line, statement_at(path, first.line), first.name, right, True, tuple(sorted(before))
+            )
+        return Accusation(shared.lineno, statement_at(path, shared.lineno), _name(shared), right, certain=False)
     if case.error:
         return None
     shared = _shared(case, cleared)

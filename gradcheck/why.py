@@ -65,7 +65,8 @@ def reason(
     diagnosis = _diagnosed(pair, [*failing, *(s for s in settings if s not in failing)], seed)
     cause = diagnosis.cause if diagnosis is not None and diagnosis.cause != "unknown" else report.cause or "unknown"
     told = origin(cause, pair, case, shown, accusation.cleared if accusation else [])
-    suspects = [at for at in (told, within and within.line, accusation and accusation.line, shown) if at]
+    accused = [line for a in (within, accusation) if a for line in (a.line, *a.before)]
+    suspects = [line for line in (told, shown, *accused) if line]
     left = max(seconds - (time.perf_counter() - started), seconds / 2)
     mend = functools.partial(
         repair, pair, list(settings), seed=seed, suspects=suspects, failing=report.failed, cause=cause

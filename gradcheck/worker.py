@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from .sweep import sweep
 from .walkthrough import walk
 from .why import failing_case
 
+FILE_SECONDS = 50.0  # for a file, of which the search of a fix gets a third of what is left
+
 
 def events(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What is found in a file: first its problems and the names of its pairs, then a record for each pair.
@@ -33,6 +36,7 @@ def events(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
         `explain` (whether to walk through each pair).
     """
     cs231n.ours()
+    started = time.perf_counter()
     path = Path(order["file"])
     with sandboxed(path):
         found = discover(path)
@@ -46,9 +50,11 @@ def events(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 yield {"listed": pair.name, "settings": [s.text for s in cs231n.plan(pair, order["seed"]).settings]}
                 continue
             settings = next((given[name] for name in called(pair) if name in given), None)
+            left = FILE_SECONDS - (time.perf_counter() - started)
+            repair = min(order["repair"], max(left / 3, 1.0))
             try:
                 report = sweep(
-                    pair, seed=order["seed"], quick=order["quick"], settings=settings, why=True, repair=order["repair"]
+                    pair, seed=order["seed"], quick=order["quick"], settings=settings, why=True, repair=repair
                 )
             except Exception as error:  # a fault of the checker's, and of nobody else
                 text = f"it cannot be checked: {type(error).__name__}: {error}"
