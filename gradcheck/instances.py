@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import functools
 import inspect
-import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +35,9 @@ SPARE = (3, 5, 4, 2, 6)
 # What else a parameter without a default may have to be, by a part of its name.
 TUPLES = {"kernel": (3, 2), "filter": (3, 2), "pool": (2, 2), "window": (2, 2), "stride": (1, 1), "shape": (3, 5)}
 IMAGE = (3, 6, 4)
+# What a net may do besides, each to be checked on its own.
+OPTIONS = [("normalization", "batchnorm"), ("normalization", "layernorm"), ("use_batchnorm", True),
+           ("dropout_keep_ratio", 0.6), ("dropout", 0.6)]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,25 @@ def instances_of(classes: list[type], file: str) -> Iterator[Pair]:
     """A pair for each class that can be made from small numbers."""
     for cls in classes:
         pairs = [pair for values in _arguments_of(cls) if (pair := _pair_of(uniform(cls), values, file))]
-        yield from [next(filter(_accepts, pairs), pairs[0])] if pairs else []
+        chosen = next(filter(_accepts, pairs), pairs[0] if pairs else None)
+        if chosen is not None:
+            yield chosen
+        if isinstance(chosen, NetLoss):
+            yield from _with_options(cls, next(_arguments_of(cls)), file)
+
+
+def _with_options(cls: type, values: dict[str, Any], file: str) -> Iterator[Pair]:
+    """The same net with each of its options on, as far as these are written."""
+    for name, value in OPTIONS:
+        if name in inspect.signature(cls).parameters:
+            with contextlib.suppress(Exception):
+                pair = _pair_of(cls, {**values, name: value}, file)
+                if isinstance(pair, NetLoss) and all(np.isfinite(_loss_of(pair))):
+                    yield dataclasses.replace(pair, name=f"{cls.__name__}({name}={value!r})")
+
+
+def _loss_of(pair: NetLoss) -> tuple[Any, ...]:
+    return pair.outputs(*(net_settings(pair)[0].arguments(pair) or ()))
 
 
 def _accepts(pair: Pair) -> bool:
@@ -88,17 +109,18 @@ def _pair_of(cls: type, values: dict[str, Any], file: str) -> Pair | None:
 
 def net_settings(pair: NetLoss) -> list[Setting]:
     """X and labels for a net: rows of as many features as its first weights take, or images, or rows with captions."""
+    strengths = [{"reg": 0.1}, {"reg": 0.0}] if "reg" in inspect.signature(pair.forward).parameters else [{}]
 
-    def setting(N: int, X: tuple[int, ...], y: tuple[int, ...]) -> Setting:
+    def setting(N: int, X: tuple[int, ...], y: tuple[int, ...], reg: dict[str, float]) -> Setting:
         def draw(rng: np.random.Generator) -> dict[str, Any]:
-            return {"X": rng.standard_normal((N, *X)), "y": rng.integers(0, 3, (N, *y))}
+            return {"X": rng.standard_normal((N, *X)), "y": rng.integers(0, 3, (N, *y)), **reg}
 
-        return Setting(f"X {(N, *X)}", draw)
+        return Setting(", ".join([f"X {(N, *X)}", *(f"reg {value}" for value in reg.values())]), draw)
 
     params = pair.make().params
     features = next((value.shape[0] for value in params.values() if np.ndim(value) == 2), 3)
     for X, y in [((features,), ()), ((3, 32, 32), ()), ((1, 28, 28), ()), ((features,), (4,)), ((3,), (4,))]:
-        settings = [setting(4, X, y), setting(1, X, y)]
+        settings = [*(setting(4, X, y, reg) for reg in strengths), setting(1, X, y, strengths[0])]
         try:
             pair.outputs(*(settings[0].arguments(pair) or ()))
         except Lacking:
@@ -108,7 +130,7 @@ def net_settings(pair: NetLoss) -> list[Setting]:
         return settings
     if next((np.ndim(value) for value in params.values() if np.ndim(value) > 1), 2) > 2:
         return []  # of images of another size, perhaps
-    return [setting(4, (features,), ())]
+    return [setting(4, (features,), (), strengths[0])]
 
 
 def _arguments_of(cls: type) -> Iterator[dict[str, Any]]:
@@ -164,7 +186,8 @@ def _as_loss(cls: Any, make: Callable[[], Any]) -> Callable[..., Any]:
     def loss(*arguments: Any) -> Any:
         return make().loss(*arguments)
 
-    positional = list(itertools.islice(inspect.signature(make().loss).parameters.values(), 2))
+    parameters = list(inspect.signature(make().loss).parameters.values())
+    positional = parameters[: 3 if [p.name for p in parameters[2:3]] == ["reg"] else 2]
     _name(loss, cls.loss, f"{cls.__name__}.loss", inspect.Signature([p.replace(default=p.empty) for p in positional]))
     return loss
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .standins import Absent, Silent, brought_by_star, guarded_imports, importing
+from .standins import Silent, brought_by_star, guarded_imports, importing, stand_in_for
 
 # Modules that draw, ask or stop: silent stand-ins take their place, installed or not.
 INTERACTIVE = {"IPython", "ipdb", "matplotlib", "pdb", "pylab", "seaborn", "tkinter", "tqdm"}
@@ -284,7 +284,7 @@ def _is_pythons(decorator: ast.expr) -> bool:
 
 
 def _stand_in(statement: ast.Import | ast.ImportFrom, module: types.ModuleType) -> list[str]:
-    """Bind each name of a failed import: Python 2's to its heir, the rest to `Absent`; these are returned."""
+    """Bind each name of a failed import: Python 2's to its heir, the rest to stand-ins; these are returned."""
     origin = getattr(statement, "module", None) or ""
     absent = []
     for alias in statement.names:
@@ -295,5 +295,5 @@ def _stand_in(statement: ast.Import | ast.ImportFrom, module: types.ModuleType) 
             continue
         absent.append(full)
         if alias.name != "*":
-            setattr(module, bound, Absent(full))
+            setattr(module, bound, stand_in_for(full))
     return absent

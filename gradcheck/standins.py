@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from . import compiled
+
 
 class Lacking(AttributeError):
     """Something that a module would have brought is needed, and the module is not there."""
@@ -109,10 +111,16 @@ def brought_by_star(tree: ast.Module) -> dict[str, Any]:
     return {name: Absent(name) for name in called - bound} | ({} if "np" in bound else {"np": np})
 
 
-def guarded_imports(tree: ast.Module) -> dict[str, Absent]:
+def stand_in_for(full: str) -> Any:
+    """Something that works for what the course compiles, and `Absent` for all else."""
+    module, _, name = full.rpartition(".")
+    return getattr(compiled, name, Absent(full)) if module.endswith("im2col_cython") else Absent(full)
+
+
+def guarded_imports(tree: ast.Module) -> dict[str, Any]:
     """All that is imported under a ``try``, whose failure the file has swallowed."""
     under = [node for top in tree.body if isinstance(top, ast.Try) for part in top.body for node in ast.walk(part)]
-    return {name: Absent(full) for name, full in _imported(under).items()}
+    return {name: stand_in_for(full) for name, full in _imported(under).items()}
 
 
 def _imported(nodes: list[ast.AST]) -> dict[str, str]:

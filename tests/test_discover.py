@@ -456,3 +456,49 @@ def test_a_captioning_net_takes_words(found):
 def test_numerical_gradients_are_no_layers(found):
     discovery = found("def eval_numerical_gradient(f, x): return x\ndef grad_check_sparse(f, x): return x\n")
     assert discovery.problems == []
+
+
+def test_a_net_is_checked_with_its_regularisation(found):
+    text = """
+    import numpy as np
+    class Net:
+        def __init__(self, input_size, output_size):
+            self.params = {"W": np.random.randn(input_size, output_size)}
+        def loss(self, X, y=None, reg=0.0):
+            scores, W = X @ self.params["W"], self.params["W"]
+            return 0.5 * np.sum(scores**2) + reg * np.sum(W**2), {"W": X.T @ scores + 2 * reg * W}
+    """
+    report = sweep(found(text).pairs[0])
+    assert report.verdict == "pass"
+    assert report.tried == ["X (4, 3), reg 0.1", "X (4, 3), reg 0.0", "X (1, 3), reg 0.1"]
+    wrong = sweep(found(text.replace("2 * reg", "reg")).pairs[0])
+    assert wrong.verdict == "fail"
+    assert "X (4, 3), reg 0.0" not in wrong.failed
+
+
+def test_a_net_is_checked_with_each_of_its_options(found):
+    text = """
+    import numpy as np
+    class Net:
+        def __init__(self, input_dim=3072, normalization=None, dropout_keep_ratio=1):
+            self.params, self.keep = {"W": np.random.randn(input_dim, 4)}, dropout_keep_ratio
+            if normalization == "layernorm":
+                self.params["gamma1"] = np.ones(4)
+            elif normalization:
+                raise NotImplementedError
+        def loss(self, X, y=None):
+            mask = (np.random.rand(len(X), 4) < self.keep) / self.keep
+            gamma = self.params.get("gamma1", 1)
+            scores = X @ self.params["W"] * mask * gamma
+            grads = {"W": X.T @ (scores * mask * gamma)}
+            if "gamma1" in self.params:
+                grads["gamma1"] = np.sum(scores * (X @ self.params["W"]) * mask, axis=0)
+            return 0.5 * np.sum(scores**2), grads
+    """
+    names = ["Net", "Net(normalization='layernorm')", "Net(dropout_keep_ratio=0.6)"]
+    pairs = found(text).pairs
+    assert [pair.name for pair in pairs] == names
+    assert [sweep(pair).verdict for pair in pairs] == ["pass"] * 3
+    assert [sweep(pair).verdict for pair in found(text.replace("* mask * gamma)}", "* gamma)}")).pairs] == [
+        "pass", "pass", "fail"
+    ]  # fmt: skip
