@@ -102,13 +102,17 @@ class MaxPool2D(_Pool2D):
         x, out = self.cache
         dx = np.zeros_like(x, dtype=dout.dtype)
         free = np.ones_like(out, dtype=bool)  # windows whose maximum has not been met
+        apart = all(s >= k for s, k in zip(self.stride, self.kernel_size))  # no pixel lies in two windows
 
         def share_out(part):
             for there, here in self._taps(x.shape[2:], out.shape[2:]):
                 met = x[part][here] == out[part][there]
                 met &= free[part][there]
                 free[part][there] ^= met
-                dx[part][here] += dout[part][there] * met
+                if apart:
+                    np.multiply(dout[part][there], met, out=dx[part][here])
+                else:
+                    dx[part][here] += dout[part][there] * met
 
         in_parts(share_out, len(x), x.size)
         return dx
