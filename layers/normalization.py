@@ -4,12 +4,11 @@ import math
 
 import numpy as np
 
+from . import _norms
 from ._checks import check_positive, check_range
 from ._images import channels_first, column_sums, pixels_first
 from ._threads import in_parts
 from .base import Layer, Parameter
-
-_BLOCK, _ROWS = 1 << 15, 1 << 8  # numbers and rows of a product that is made only to be summed
 
 
 class BatchNorm(Layer):
@@ -80,47 +79,37 @@ class BatchNorm(Layer):
         if x.ndim not in (2, 4) or x.shape[1] != len(gamma):
             raise ValueError(_wrong_shape(f"(N, {len(gamma)}) or (N, {len(gamma)}, H, W)", x))
         rows, N = _as_rows(x)
+        passes = _norms.fastest(rows)
         if self.training:
-            centred, error, mean, var = _centre_columns(rows, N, len(gamma))
+            stored, shift, mean, var = passes.moments(rows, len(gamma))
             self._update_running(mean, var, x.size // len(gamma))
         else:
-            centred, error, var = rows - np.tile(self.running_mean, N), 0, self.running_var
+            (stored, shift), var = passes.centre(rows, np.tile(self.running_mean, N)), self.running_var
         inv_std = 1 / np.sqrt(var + self.eps)  # (D,)
-        self.cache = centred, error, inv_std, self.training  # x_hat = (centred - error) inv_std
-        factor = gamma * inv_std
-        scale, shift = np.tile(factor, N), np.tile(self.beta.value - error * factor, N)
-        out = np.empty_like(rows)
-
-        def write(part):
-            np.multiply(centred[part], scale, out=out[part])
-            out[part] += shift
-
-        in_parts(write, len(rows), rows.size)
+        self.cache = stored, shift, inv_std, self.training  # x_hat = (stored - shift) inv_std
+        factor, beta, out = np.tile(gamma * inv_std, N), np.tile(self.beta.value, N), np.empty_like(rows)
+        in_parts(lambda part: passes.scale(stored[part], shift, factor, beta, out[part]), len(rows), 2 * rows.size)
         return _from_rows(out, x.shape)
 
     def backward(self, dout):
-        centred, error, inv_std, training = self.cache
+        stored, shift, inv_std, training = self.cache
         shape, D, (dout, N) = dout.shape, len(inv_std), _as_rows(dout)
-        dgamma, dbeta = _sums(lambda part: (_dots(dout[part], centred[part]), column_sums(dout[part])), dout, D)
-        dgamma = inv_std * (dgamma - error * dbeta)  # gamma and beta were broadcast over the rows
+        passes = _norms.fastest(dout)
+        dgamma, dbeta = _norms.total(lambda part: passes.products(dout[part], stored[part], shift), dout, D)
+        dgamma *= inv_std  # gamma and beta were broadcast over the rows
         self.gamma.add_grad(dgamma)
         self.beta.add_grad(dbeta)
-        factor = self.gamma.value * inv_std
+        factor, n = self.gamma.value * inv_std, max(1, dout.size // D)
         if not training:
             return _from_rows(dout * np.tile(factor, N), shape)
-        n = max(1, dout.size // D)
-        slope = inv_std * dgamma / -n  # through the variance
-        shift = dbeta / -n - error * slope  # through the mean
-        scale, slope, shift = (np.tile(v, N) for v in (factor, slope, shift))
-        dx = np.empty_like(centred)
+        slope, offset = inv_std * dgamma / -n, dbeta / -n  # through the variance, through the mean
+        slope, offset, factor = (np.tile(vector, N) for vector in (slope, offset, factor))
+        dx = np.empty_like(dout)
 
         def write(part):
-            np.multiply(centred[part], slope, out=dx[part])
-            dx[part] += dout[part]
-            dx[part] += shift
-            dx[part] *= scale
+            passes.scale_back(dout[part], stored[part], shift, slope, offset, factor, dx[part])
 
-        in_parts(write, len(dx), dx.size)
+        in_parts(write, len(dx), 4 * dx.size)
         return _from_rows(dx, shape)
 
     def _update_running(self, mean, var, n):
@@ -218,39 +207,8 @@ def _from_rows(rows, shape):
     return channels_first(rows.reshape(H, W, N, C))
 
 
-def _sums(terms, rows, D):
-    """What ``terms(part)`` sums up, over all parts of the rows; each (N D,) -> (D,)."""
-    parts = zip(*in_parts(terms, len(rows), rows.size))
-    return [sum(part).reshape(-1, D).sum(axis=0) for part in parts]
-
-
-def _dots(a, b):
-    """Sums over rows of ``a * b``, (R, D) -> (D,): some rows at a time, which stay in the cache and round less."""
-    step = min(_ROWS, max(1, _BLOCK // max(1, a.shape[1])))
-    return sum(column_sums(a[i : i + step] * b[i : i + step]) for i in range(0, max(1, len(a)), step))
-
-
-def _centre_columns(rows, N, D):
-    """For the D features of `_as_rows`: (x less its first mean, the mean of that, the mean, the biased variance).
-
-    The mean of the centred values is not quite 0: it is the error of the first mean, which in float32 and far from 0
-    is not small beside the spread. It is told, not taken off, which would be one more pass. And never
-    E[x**2] - E[x]**2, which cancels. Mean and variance of nothing are 0.
-    """
-    n = max(1, rows.size // D)
-    first = _sums(lambda part: [column_sums(rows[part])], rows, D)[0] / n
-    centred, shift = np.empty_like(rows), np.tile(first, N)
-
-    def centre(part):
-        np.subtract(rows[part], shift, out=centred[part])
-        return column_sums(centred[part]), _dots(centred[part], centred[part])
-
-    error, squares = (sums / n for sums in _sums(centre, rows, D))
-    return centred, error, first + error, np.maximum(squares - error * error, 0)
-
-
 def _centre_rows(rows):
-    """(x - mean, biased variance) of each row of (R, D), the variance as a column; the mean as in `_centre_columns`."""
+    """(x - mean, biased variance) of each row of (R, D), the variance as a column; the mean as in `_norms.moments`."""
     D = rows.shape[1]
     average = np.full((D, 1), 1 / D, rows.dtype)
     centred = rows - rows @ average

@@ -1,0 +1,87 @@
+"""The passes over memory of which `BatchNorm` consists, in NumPy; `_norms_compiled.py` has the same with fewer.
+
+Rows are (R, N D), for D features side by side N times: of images (N, D, H, W) the R = H W pixels. So are the vectors
+that go with them, (N D,). What a forward leaves is `stored` and `shift`: x less its mean is stored - shift.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+
+import numpy as np
+
+from ._images import column_sums
+from ._threads import in_parts
+
+LEAST = 1 << 17  # elements from which on the compiled passes are worth the import of Numba
+
+
+def centre(rows, mean):
+    """(stored, shift), so that stored - shift is ``rows - mean``."""
+    stored = np.empty_like(rows)
+    in_parts(lambda part: np.subtract(rows[part], mean, out=stored[part]), len(rows), rows.size)
+    return stored, np.zeros_like(mean)
+
+
+def moments(rows, D):
+    """(stored, shift, mean (D,), biased variance (D,)); mean and variance of nothing are 0.
+
+    The mean of the centred values is not quite 0: it is the error of the first mean, which in float32 and far from 0
+    is not small beside the spread. It becomes the shift; to take it off would be one more pass. And never
+    E[x**2] - E[x]**2, which cancels.
+    """
+    n, N = max(1, rows.size // D), rows.shape[1] // D
+    first = total(lambda part: [column_sums(rows[part])], rows, D)[0] / n
+    stored, _ = centre(rows, np.tile(first, N))
+    error, squares = (
+        sums / n for sums in total(lambda part: (column_sums(stored[part]), _dots(stored[part], stored[part])), rows, D)
+    )
+    return stored, np.tile(error, N), first + error, np.maximum(squares - error * error, 0)
+
+
+def scale(stored, shift, factor, offset, out):
+    """Into `out`: (stored - shift) factor + offset."""
+    np.multiply(stored, factor, out=out)
+    out += offset - shift * factor
+
+
+def products(dout, stored, shift):
+    """Sums over the rows of dout (stored - shift), and of dout."""
+    sums = column_sums(dout)
+    return _dots(dout, stored) - shift * sums, sums
+
+
+def scale_back(dout, stored, shift, slope, offset, factor, dx):
+    """Into `dx`: (dout + (stored - shift) slope + offset) factor."""
+    np.multiply(stored, slope, out=dx)
+    dx += dout
+    dx += offset - shift * slope
+    dx *= factor
+
+
+def total(terms, rows, D):
+    """What ``terms(part)`` sums up, over all parts of the rows and all N; each (N D,) -> (D,)."""
+    parts = zip(*in_parts(terms, len(rows), rows.size))
+    return [sum(part).reshape(-1, D).sum(axis=0) for part in parts]
+
+
+def _dots(a, b):
+    """Sums over rows of ``a * b``, (R, D) -> (D,): some rows at a time, which stay in the cache and round less."""
+    step = min(256, max(1, (1 << 15) // max(1, a.shape[1])))
+    return sum(column_sums(a[i : i + step] * b[i : i + step]) for i in range(0, max(1, len(a)), step))
+
+
+def fastest(rows) -> types.ModuleType:
+    """The module of these functions to use for so many rows."""
+    return (_compiled() if rows.size >= LEAST else None) or sys.modules[__name__]
+
+
+@functools.cache
+def _compiled() -> types.ModuleType | None:
+    try:
+        from . import _norms_compiled
+    except ImportError:  # no Numba
+        return None
+    return _norms_compiled
