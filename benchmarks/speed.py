@@ -1,11 +1,12 @@
 """A whole training step (forward, backward, update): ours against PyTorch eager and scikit-learn's MLP.
 
 Every work is done by each library in turn, A B C A B C ..., in one process, so that a drift of the machine's speed hits
-all alike. The table gives the median of the paired ratios with their quartiles (below 1: ours is faster), the bar, and
+all alike. A turn is a step that
+does not count and some that do. The table gives the median of the paired ratios with their quartiles (below 1: ours is faster), the bar, and
 as the limit what the step's multiplications and additions would take at the rate of a large matrix product, measured in
 the same run. Then fresh processes: imports, the way to 97 % on the digits, and peak memory.
 
-    pip install '.[bench]'
+    pip install '.[bench]'      # and '.[fast]' for the image layers' compiled passes
     python benchmarks/speed.py [--threads 2] [--rounds 30] [--only a,b,f] [--processes]
 """
 
@@ -18,10 +19,12 @@ import sys
 import time
 import warnings
 
-import numpy as np
-from threadpoolctl import threadpool_limits
-
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+
+from layers import _norms  # before NumPy, see layers/_idle.py
+
+import numpy as np  # isort: skip
+from threadpoolctl import threadpool_limits  # isort: skip
 
 SKLEARN_STEPS = 20  # in one call
 ROOT = pathlib.Path(__file__).parent.parent
@@ -52,11 +55,17 @@ def timed(function, repeats):
     return (time.perf_counter() - started) / repeats
 
 
+def turn(step, repeats):
+    """Mean seconds of a step, after one that does not count: in it the threads of the library before go to sleep."""
+    step()
+    return timed(step, repeats)
+
+
 def compare(steps, rounds):
     """Median milliseconds of each step, and the quartiles of the paired ratios of the first to each other."""
     per_call = [1, 1, SKLEARN_STEPS]
-    repeats = [max(1, int(0.02 / timed(step, 3))) for step in steps]
-    rows = [[timed(step, n) / k for step, n, k in zip(steps, repeats, per_call)] for _ in range(rounds)]
+    repeats = [max(3, int(0.02 / timed(step, 3))) for step in steps]
+    rows = [[turn(step, n) / k for step, n, k in zip(steps, repeats, per_call)] for _ in range(rounds)]
     ratios = [statistics.quantiles([row[0] / row[i] for row in rows], n=4) for i in range(1, len(steps))]
     return [statistics.median(column) * 1e3 for column in zip(*rows)], ratios
 
@@ -140,6 +149,8 @@ steps = [make for letter, _, _, _, make in works.WORKS if letter == {letter!r}][
 step = steps[{which}]
 del steps
 open("/proc/self/clear_refs", "w").write("5")  # forget the peak so far
+from layers import _norms, _tiles
+_tiles.fastest(), _norms.compiled()  # imports
 before = memory("VmRSS")
 for _ in range(3):
     step()
@@ -189,7 +200,8 @@ def main():
 
     torch.set_num_threads(options.threads)
     print(
-        f"numpy {np.__version__}, torch {torch.__version__}, scikit-learn {sk.__version__}; {options.threads} threads"
+        f"numpy {np.__version__}, torch {torch.__version__}, scikit-learn {sk.__version__}, "
+        f"{'with' if _norms.compiled() else 'without'} Numba; {options.threads} threads"
     )
     with threadpool_limits(options.threads):
         if not options.processes:

@@ -75,11 +75,12 @@ def _dots(a, b):
 
 def fastest(rows) -> types.ModuleType:
     """The module of these functions to use for so many rows."""
-    return (_compiled() if rows.size >= LEAST else None) or sys.modules[__name__]
+    return (compiled() if rows.size >= LEAST else None) or sys.modules[__name__]
 
 
 @functools.cache
-def _compiled() -> types.ModuleType | None:
+def compiled() -> types.ModuleType | None:
+    """The same functions compiled; None without Numba."""
     try:
         from . import _norms_compiled
     except ImportError:  # no Numba

@@ -24,7 +24,7 @@ from ._threads import each, in_parts
 from ._tiles import fastest
 
 _LEAST = 1 << 21  # products at one tap, below which the steps themselves cost more than they save
-_BLOCK = 1 << 17  # elements of the points made at a time, half a megabyte in float32
+_BLOCK = 1 << 18  # elements of the points made at a time, a megabyte in float32
 _G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
 _G2 = np.kron(_G, _G)  # (36, 9), for both axes
 

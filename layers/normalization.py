@@ -88,7 +88,7 @@ class BatchNorm(Layer):
         inv_std = 1 / np.sqrt(var + self.eps)  # (D,)
         self.cache = stored, shift, inv_std, self.training  # x_hat = (stored - shift) inv_std
         factor, beta, out = np.tile(gamma * inv_std, N), np.tile(self.beta.value, N), np.empty_like(rows)
-        in_parts(lambda part: passes.scale(stored[part], shift, factor, beta, out[part]), len(rows), 2 * rows.size)
+        in_parts(lambda part: passes.scale(stored[part], shift, factor, beta, out[part]), len(rows), rows.size)
         return _from_rows(out, x.shape)
 
     def backward(self, dout):
@@ -109,7 +109,7 @@ class BatchNorm(Layer):
         def write(part):
             passes.scale_back(dout[part], stored[part], shift, slope, offset, factor, dx[part])
 
-        in_parts(write, len(dx), 4 * dx.size)
+        in_parts(write, len(dx), dx.size)
         return _from_rows(dx, shape)
 
     def _update_running(self, mean, var, n):
