@@ -1,10 +1,10 @@
 """A whole training step (forward, backward, update): ours against PyTorch eager and scikit-learn's MLP.
 
 Every work is done by each library in turn, A B C A B C ..., in one process, so that a drift of the machine's speed hits
-all alike. A turn is a step that
-does not count and some that do. The table gives the median of the paired ratios with their quartiles (below 1: ours is faster), the bar, and
-as the limit what the step's multiplications and additions would take at the rate of a large matrix product, measured in
-the same run. Then fresh processes: imports, the way to 97 % on the digits, and peak memory.
+all alike; a turn is one step that does not count and some that do. The table gives the median of the paired ratios with
+their quartiles (below 1: ours is faster), the bar, and as the limit what the step's multiplications and additions would
+take at the rate of a large matrix product, measured in the same run. Then fresh processes: imports, the way to 97 % on
+the digits, and peak memory, which is measured without Numba: its compiler alone takes 60 MB.
 
     pip install '.[bench]'      # and '.[fast]' for the image layers' compiled passes
     python benchmarks/speed.py [--threads 2] [--rounds 30] [--only a,b,f] [--processes]
@@ -141,6 +141,7 @@ for epoch in range(60):
 """
 PEAK = """
 import sys
+sys.modules["numba"] = None
 sys.path.insert(0, {root!r})
 from benchmarks import works
 def memory(name):
@@ -149,8 +150,6 @@ steps = [make for letter, _, _, _, make in works.WORKS if letter == {letter!r}][
 step = steps[{which}]
 del steps
 open("/proc/self/clear_refs", "w").write("5")  # forget the peak so far
-from layers import _norms, _tiles
-_tiles.fastest(), _norms.compiled()  # imports
 before = memory("VmRSS")
 for _ in range(3):
     step()

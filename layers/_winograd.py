@@ -15,12 +15,10 @@ References
 .. [1] Lavin and Gray (2015), "Fast Algorithms for Convolutional Neural Networks", https://arxiv.org/abs/1509.09308
 """
 
-from typing import Any, NamedTuple
-
 import numpy as np
 
 from ._correlate import overlap
-from ._threads import each, in_parts
+from ._threads import in_parts
 from ._tiles import fastest
 
 _LEAST = 1 << 21  # products at one tap, below which the steps themselves cost more than they save
@@ -37,74 +35,63 @@ def pays(filters, out, stride, dilation):
     return fits and full and min(C, F) >= 8 and OH * OW * N * C * F >= _LEAST
 
 
-class Tiles(NamedTuple):
-    """What forward leaves for backward: B^T d B of all tiles, and where they lie."""
-
-    parts: list[Any]  # (part of the batch, [points (6, 6, R, Wt, N, C) of R rows of tiles]) for each thread
-    x_shape: tuple[int, ...]
-    padding: tuple[int, int]
-
-
 def correlate(x, filters, out, padding, bias=None):
     """Write into `out` (OH, OW, N, F) the products of all windows of `x` (H, W, N, C) with `filters` (F, C, 3, 3)."""
-    (H, W, N, C), (OH, OW, _, F) = x.shape, out.shape
-    Ht, Wt = _tiles(OH), _tiles(OW)
-    transforms = fastest()
-    U = _points_of(filters)
-    cols = slice(padding[1], padding[1] + W)
+    U = _points_of(filters).swapaxes(1, 2)
 
     def write(part):
-        n = part.stop - part.start
-        R = max(1, min(Ht, _BLOCK // (36 * Wt * n * C)))
-        frame = np.zeros((4 * R + 2, 4 * Wt + 2, n, C), x.dtype)
-        blocks = []
-        for first in range(0, 4 * Ht, 4 * R):
-            rows, from_rows = overlap(padding[0] - first, H, len(frame))
-            frame[: rows.start] = 0
-            frame[rows.stop :] = 0
-            frame[rows, cols] = x[from_rows, :, part]
-            V = transforms.to_points(frame[: 4 * min(R, Ht - first // 4) + 2])
-            blocks.append(V)
-            M = V.reshape(36, -1, C) @ U.swapaxes(1, 2)
-            block = out[first : first + 4 * R, :, part]
-            y = transforms.from_points(M.reshape(*V.shape[:-1], F))
-            np.add(y[: len(block), :OW], 0 if bias is None else bias, out=block)
-        return part, blocks
+        for rows, V in _points(x, out.shape, padding, part):
+            block = out[rows, :, part]
+            y = fastest().from_points((_matrices(V) @ U).reshape(*V.shape[:-1], len(filters)))
+            np.add(y[: len(block), : out.shape[1]], 0 if bias is None else bias, out=block)
 
-    return Tiles(in_parts(write, N, 9 * out.size), x.shape, padding)
+    in_parts(write, out.shape[2], 9 * out.size)
 
 
-def gradients(tiles, dout, filters=None):
-    """The gradient (F, C, 3, 3) of the filters; and of `x`, (H, W, N, C), if `filters` are given."""
-    (H, W, _, C), (OH, OW, _, F) = tiles.x_shape, dout.shape
-    Ht, Wt = _tiles(OH), _tiles(OW)
-    transforms = fastest()
-    dx: Any = None if filters is None else np.empty(tiles.x_shape, dout.dtype)
-    U = None if filters is None else _points_of(filters)
+def gradients(x, dout, filters, padding, dx=None):
+    """The gradient (F, C, 3, 3) of the filters; that of `x`, (H, W, N, C), is written into `dx` if it is given."""
+    (H, W, _, C), (OH, OW, N, F) = x.shape, dout.shape
+    height, width = 4 * _tiles(OH), 4 * _tiles(OW)
+    U = None if dx is None else _points_of(filters)
 
-    def backward(part_and_blocks):
-        part, blocks = part_and_blocks
+    def backward(part):
         n = part.stop - part.start
         dU = np.zeros((36, F, C), dout.dtype)
-        dframe: Any = None if dx is None else np.zeros((4 * Ht + 2, 4 * Wt + 2, n, C), dout.dtype)
-        first = 0
-        for V in blocks:
-            rows = 4 * V.shape[2]
-            dy = dout[first : first + rows, :, part]
-            if dy.shape[:2] != (rows, 4 * Wt):  # the last tiles are not full
-                dy = np.pad(dy, ((0, rows - len(dy)), (0, 4 * Wt - OW), (0, 0), (0, 0)))
-            dM = transforms.from_outputs(dy).reshape(36, -1, F)
-            dU += dM.swapaxes(1, 2) @ V.reshape(36, -1, C)
-            if dx is not None:
-                transforms.add_to_frame((dM @ U).reshape(V.shape), dframe[first : first + rows + 2])
-            first += rows
-        if dx is not None:
-            top, left = tiles.padding
-            dx[:, :, part] = dframe[top : top + H, left : left + W]
+        dframe = np.zeros((height + 2, width + 2, n, C), dout.dtype) if dx is not None else None
+        for rows, V in _points(x, dout.shape, padding, part):
+            dy = dout[rows, :, part]
+            missing = 4 * V.shape[2] - len(dy), width - OW  # in tiles that are not full
+            if any(missing):
+                dy = np.pad(dy, [(0, missing[0]), (0, missing[1]), (0, 0), (0, 0)])
+            dM = _matrices(fastest().from_outputs(dy))
+            dU += dM.swapaxes(1, 2) @ _matrices(V)
+            if dframe is not None:
+                fastest().add_to_frame((dM @ U).reshape(V.shape), dframe[rows.start : rows.start + 4 * V.shape[2] + 2])
+        if dframe is not None:
+            dx[:, :, part] = dframe[padding[0] : padding[0] + H, padding[1] : padding[1] + W]
         return dU
 
-    dU = sum(each(backward, tiles.parts))
-    return (dU.reshape(36, F * C).T @ _G2.astype(dU.dtype)).reshape(F, C, 3, 3), dx
+    dU = sum(in_parts(backward, N, 9 * dout.size))
+    return (dU.reshape(36, F * C).T @ _G2.astype(dU.dtype)).reshape(F, C, 3, 3)
+
+
+def _points(x, out_shape, padding, part):
+    """Yield (rows of the output, B^T d B of their tiles (6, 6, R, Wt, n, C)), R rows of tiles at a time."""
+    (H, W, _, C), (OH, OW) = x.shape, out_shape[:2]
+    Ht, Wt, n = _tiles(OH), _tiles(OW), part.stop - part.start
+    R = max(1, min(Ht, _BLOCK // (36 * Wt * n * C)))
+    frame = np.zeros((4 * R + 2, 4 * Wt + 2, n, C), x.dtype)
+    for first in range(0, 4 * Ht, 4 * R):
+        rows, from_rows = overlap(padding[0] - first, H, len(frame))
+        frame[: rows.start] = 0
+        frame[rows.stop :] = 0
+        frame[rows, padding[1] : padding[1] + W] = x[from_rows, :, part]
+        yield slice(first, first + 4 * R), fastest().to_points(frame[: 4 * min(R, Ht - first // 4) + 2])
+
+
+def _matrices(points):
+    """(6, 6, R, Wt, N, C) -> (36, R Wt N, C)."""
+    return points.reshape(36, -1, points.shape[-1])
 
 
 def _tiles(size):

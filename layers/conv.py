@@ -146,30 +146,35 @@ class Conv2D(_Convolution):
         size = window_positions(x.shape[2:], self.kernel_size, self.stride, self.padding, self.dilation)
         x, filters = self._grouped(x), self._filters()
         out = np.empty((*size, x.shape[2], self.groups, filters.shape[1]), x.dtype)
-        if _winograd.pays(filters, out, self.stride, self.dilation):
-            self.cache = _winograd.correlate(x[..., 0, :], filters[0], out[..., 0, :], self.padding, self._bias())
+        if self._winograd(out):
+            _winograd.correlate(x[..., 0, :], filters[0], out[..., 0, :], self.padding, self._bias())
         else:
             correlate(x, filters, out, self.stride, self.padding, self.dilation, self._bias())
-            self.cache = x
+        self.cache = x
         return _ungrouped(out)
 
     def _backward(self, dout):
-        dout = self._grouped(dout)
-        if isinstance(self.cache, _winograd.Tiles):
-            dfilters, dx = _winograd.gradients(self.cache, dout[..., 0, :], self._filters()[0])
-            self._add_parameter_grads(dfilters[None], dout)
-            return channels_first(dx)
-        self._add_grads(dout)
-        dx = np.empty_like(self.cache)
-        correlate_transposed(dout, self._filters(), dx, self.stride, self.padding, self.dilation)
+        x, dout = self.cache, self._grouped(dout)
+        dx = np.empty_like(x)
+        if self._winograd(dout):
+            self._add_grads(dout, dx)
+        else:
+            self._add_grads(dout)
+            correlate_transposed(dout, self._filters(), dx, self.stride, self.padding, self.dilation)
         return _ungrouped(dx)
 
-    def _add_grads(self, dout):
-        if isinstance(self.cache, _winograd.Tiles):
-            dfilters = _winograd.gradients(self.cache, dout[..., 0, :])[0][None]
+    def _add_grads(self, dout, dx=None):
+        """Add the gradients of the parameters; Winograd's way, also write that of `x` into `dx`."""
+        x = self.cache
+        if self._winograd(dout):
+            into = None if dx is None else dx[..., 0, :]
+            dfilters = _winograd.gradients(x[..., 0, :], dout[..., 0, :], self._filters()[0], self.padding, into)
         else:
-            dfilters = correlate_filters(self.cache, dout, self.kernel_size, self.stride, self.padding, self.dilation)
+            dfilters = correlate_filters(x, dout, self.kernel_size, self.stride, self.padding, self.dilation)
         self._add_parameter_grads(dfilters, dout)
+
+    def _winograd(self, out):
+        return _winograd.pays(self._filters(), out, self.stride, self.dilation)
 
 
 class Conv1D(Conv2D):

@@ -46,8 +46,9 @@ def test_outputs_and_gradients_are_those_of_the_plain_way(size, padding):
     x, filters, bias = draw(*size, 3, 8), draw(9, 8, 3, 3), draw(9)
     shape = (size[0] + 2 * padding[0] - 2, size[1] + 2 * padding[1] - 2, 3, 9)
     dout, out = draw(*shape), np.empty(shape, np.float32)
-    tiles = _winograd.correlate(x, filters, out, padding, bias)
-    dfilters, dx = _winograd.gradients(tiles, dout, filters)
+    _winograd.correlate(x, filters, out, padding, bias)
+    dx = np.empty_like(x)
+    dfilters = _winograd.gradients(x, dout, filters, padding, dx)
 
     exact_x, exact_filters, exact_dout = (
         a.astype(np.float64) for a in (x[..., None, :], filters[None], dout[..., None, :])
@@ -61,16 +62,17 @@ def test_outputs_and_gradients_are_those_of_the_plain_way(size, padding):
 
 
 def test_tiles_in_many_blocks_and_parts_are_those_of_one(monkeypatch):
-    x, filters, dout, out = draw(12, 8, 5, 8), draw(8, 8, 3, 3), draw(12, 8, 5, 8), np.empty((12, 8, 5, 8), np.float32)
-    once = _winograd.gradients(_winograd.correlate(x, filters, out, (1, 1)), dout, filters)
-    first = out.copy()
+    x, filters, dout = draw(12, 8, 5, 8), draw(8, 8, 3, 3), draw(12, 8, 5, 8)
+
+    def results():
+        out, dx = np.empty_like(dout), np.empty_like(x)
+        _winograd.correlate(x, filters, out, (1, 1))
+        return out, dx, _winograd.gradients(x, dout, filters, (1, 1), dx)
+
+    once = results()
     monkeypatch.setattr(_winograd, "_BLOCK", 1)
-    monkeypatch.setattr(
-        _winograd, "in_parts", lambda function, count, size: [function(slice(0, 2)), function(slice(2, count))]
-    )
-    again = _winograd.gradients(_winograd.correlate(x, filters, out, (1, 1)), dout, filters)
-    close(out, first)
-    for mine, exact in zip(again, once):
+    monkeypatch.setattr(_winograd, "in_parts", lambda function, N, size: [function(slice(0, 2)), function(slice(2, N))])
+    for mine, exact in zip(results(), once):
         close(mine, exact)
 
 
@@ -79,8 +81,8 @@ def test_a_layer_of_the_size_that_pays_agrees_with_its_twin_in_float64():
     exact.load_state_dict(layer.state_dict())
     x, dout = draw(20, 16, 17, 18), draw(20, 24, 17, 18)
     close(layer.forward(x), exact.forward(x))
-    assert isinstance(layer.cache, _winograd.Tiles)
-    assert not isinstance(exact.cache, _winograd.Tiles)
+    assert layer._winograd(dout.transpose(2, 3, 0, 1)[..., None, :])
+    assert not exact._winograd(dout.astype(np.float64).transpose(2, 3, 0, 1)[..., None, :])
     close(layer.backward(dout), exact.backward(dout))
     close(layer.W.grad, exact.W.grad)
     close(layer.b.grad, exact.b.grad)
@@ -93,9 +95,9 @@ def test_a_layer_of_the_size_that_pays_agrees_with_its_twin_in_float64():
     "options", [{"stride": 2}, {"dilation": 2}, {"groups": 2}, {"kernel_size": 5}, {"dtype": np.float64}]
 )
 def test_other_convolutions_go_the_plain_way(options):
-    layer = Conv2D(16, 16, **{"kernel_size": 3, "padding": 1, "rng": 0, **options})
-    layer.forward(draw(16, 16, 20, 20))
-    assert not isinstance(layer.cache, _winograd.Tiles)
+    settings = {"kernel_size": 3, "padding": 1, "rng": 0, **options}
+    assert Conv2D(16, 16, 3, padding=1)._winograd(np.empty((20, 20, 32, 1, 16), np.float32))
+    assert not Conv2D(16, 16, **settings)._winograd(np.empty((20, 20, 32, 1, 16), options.get("dtype", np.float32)))
 
 
 def test_the_compiled_loops_do_what_the_formulas_do(monkeypatch):
