@@ -346,6 +346,13 @@ def adaptive_avg_pool_2d(draw):
     return Case(layers.AdaptiveAvgPool2D(size), (x,), lambda p, x: F.adaptive_avg_pool2d(x, size))
 
 
+@compared_with("nn.functional.adaptive_max_pool2d")
+def adaptive_max_pool_2d(draw):
+    shape, size = draw.sizes("N C H W", 1, 8), tuple(draw.sizes("OH OW", 1, 8))
+    x = draw.labels(3, *shape) * 1.0 if draw.flag("ties") else draw.normal(*shape)
+    return Case(layers.AdaptiveMaxPool2D(size), (x,), lambda p, x: F.adaptive_max_pool2d(x, size))
+
+
 def upsampling(make_layer, mode, **options):
     def make(draw):
         x, scale = draw.normal(*draw.sizes("N C H W")), tuple(draw.sizes("scale_h scale_w", 1, 4))

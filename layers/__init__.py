@@ -40,7 +40,7 @@ from .penalties import L1Penalty, L2Penalty
 from .pooling import AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
 from .positions import LearnedEncoding, RotaryEncoding, SinusoidalEncoding
 from .recurrent import RNN
-from .resampling import AdaptiveAvgPool2D, Upsample, UpsampleBilinear
+from .resampling import AdaptiveAvgPool2D, AdaptiveMaxPool2D, Upsample, UpsampleBilinear
 from .rms_norm import RMSNorm
 from .shape import Flatten
 from .style import ContentLoss, GramMatrix, StyleLoss, TotalVariationLoss
@@ -50,6 +50,7 @@ from .triplet import TripletLoss
 
 __all__ = [
     "AdaptiveAvgPool2D",
+    "AdaptiveMaxPool2D",
     "Add",
     "Affine",
     "AvgPool2D",

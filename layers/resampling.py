@@ -55,11 +55,72 @@ class AdaptiveAvgPool2D(_Resample2D):
         return _bin_means(height, self.out_size[0]), _bin_means(width, self.out_size[1])
 
 
+def _bin_ends(size, bins):
+    """The first pixel of each bin, and the first behind it."""
+    i = np.arange(bins)
+    return i * size // bins, -(-(i + 1) * size // bins)
+
+
 def _bin_means(size, bins):
     """(bins, size): row i holds 1 / count at the pixels of bin i."""
-    i, y = np.arange(bins)[:, None], np.arange(size)
-    inside = (y >= i * size // bins) & (y < -(-(i + 1) * size // bins))
+    (start, end), y = _bin_ends(size, bins), np.arange(size)
+    inside = (y >= start[:, None]) & (y < end[:, None])
     return inside / inside.sum(axis=1, keepdims=True)
+
+
+class AdaptiveMaxPool2D(Layer):
+    r"""The largest pixel of each bin of a grid that covers the image: (N, C, H, W) -> (N, C, OH, OW).
+
+    The bins are those of `AdaptiveAvgPool2D`. Backward hands each `dout` to the *first* maximum of its bin, row by row;
+    bins that overlap add up.
+
+    Parameters
+    ----------
+    out_size : int or (int, int)
+        Rows OH and columns OW of the output.
+
+    Raises
+    ------
+    ValueError
+        If `x` does not have shape (N, C, H, W), or no pixel.
+
+    Examples
+    --------
+    >>> layer = AdaptiveMaxPool2D((1, 2))
+    >>> layer.forward(np.array([[[[1.0, 5.0, 2.0]]]]))  # the middle one is in both bins
+    array([[[[5., 5.]]]])
+    >>> layer.backward(np.array([[[[10.0, 1.0]]]]))
+    array([[[[ 0., 11.,  0.]]]])
+    """
+
+    def __init__(self, out_size):
+        self.out_size = as_pair("out_size", out_size)
+
+    def forward(self, x):
+        x = as_images(x)
+        check_some_pixel(x)
+        wide, column = _largest_in_bins(x, self.out_size[1])  # (N, C, H, OW), first of each row
+        out, row = _largest_in_bins(wide.swapaxes(2, 3), self.out_size[0])  # (N, C, OW, OH), of the first such row
+        out, row = out.swapaxes(2, 3), row.swapaxes(2, 3)
+        self.cache = x.shape, row * x.shape[3] + np.take_along_axis(column, row, axis=2)
+        return out
+
+    def backward(self, dout):
+        (N, C, H, W), pixel = self.cache
+        image = np.arange(N * C).reshape(N, C, 1, 1) * (H * W)
+        dx = np.bincount((image + pixel).ravel(), dout.ravel(), N * C * H * W)  # bins may share a pixel: sums
+        return dx.astype(dout.dtype).reshape(N, C, H, W)
+
+
+def _largest_in_bins(x, bins):
+    """The first largest of the last axis in each bin, and where it is."""
+    start, end = _bin_ends(x.shape[-1], bins)
+    places = np.minimum(
+        start[:, None] + np.arange((end - start).max()), end[:, None] - 1
+    )  # a short bin: its last again
+    inside = x[..., places]  # (..., bins, longest)
+    first = inside.argmax(axis=-1)[..., None]
+    return np.take_along_axis(inside, first, axis=-1)[..., 0], start + first[..., 0]
 
 
 class Upsample(Layer):

@@ -12,7 +12,7 @@ from data._checks import check_count
 from layers import Affine, Conv2D, Embedding, GroupNorm, Layer, SiLU, Upsample
 from layers._images import as_images
 from layers._sequence_checks import check_indices
-from layers.initializers import xavier_normal
+from layers.initializers import normal, xavier_normal
 
 from .containers import Sequential
 from .convnets import as_widths
@@ -106,7 +106,7 @@ class UNet(Layer):
         self.middle = level(widths[-1], widths[-1])
         self.grow = [Sequential(Upsample(2), Conv2D(deep, wide, 3, padding=1, **own)) for wide, deep in pairs[::-1]]
         self.up = [level(2 * wide, wide) for wide, _ in pairs[::-1]]
-        self.last = Conv2D(widths[0], self.channels, 3, padding=1, init=xavier_normal, **own)
+        self.last = Conv2D(widths[0], self.channels, 3, padding=1, init=normal(1e-2), **own)  # starts near no noise
 
     def forward(self, x, t, y=None):
         x = as_images(x, self.channels, self.last.W.value.dtype)

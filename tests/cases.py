@@ -160,6 +160,8 @@ IMAGES = [
     Case(layers.GlobalMaxPool2D, apart(2, 3, 5, 4), wrong=((WIDE,), (np.zeros((2, 3, 0, 4)),))),
     Case(lambda: layers.AdaptiveAvgPool2D((2, 3)), normal(2, 3, 7, 5), wrong=((WIDE,),)),
     Case(lambda: layers.AdaptiveAvgPool2D((7, 5)), normal(2, 3, 2, 3), "larger", wrong=((WIDE,),)),
+    Case(lambda: layers.AdaptiveMaxPool2D((2, 3)), apart(2, 3, 7, 5), wrong=((WIDE,), (np.zeros((2, 3, 0, 4)),))),
+    Case(lambda: layers.AdaptiveMaxPool2D((7, 5)), apart(2, 3, 2, 3), "larger", wrong=((WIDE,),)),
     Case(lambda: layers.Upsample((2, 3)), normal(2, 3, 5, 4), wrong=((WIDE,),)),
     Case(lambda: layers.UpsampleBilinear((2, 3)), normal(2, 3, 5, 4), wrong=((WIDE,),)),
     Case(lambda: random_norm(layers.BatchNorm(3)), normal(2, 3, 5, 4), "images", wrong=((SQUARE,),), modes_differ=True),

@@ -6,7 +6,7 @@ import pytest
 
 from layers.conv import Conv2D
 from layers.pooling import AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
-from layers.resampling import AdaptiveAvgPool2D, Upsample, UpsampleBilinear
+from layers.resampling import AdaptiveAvgPool2D, AdaptiveMaxPool2D, Upsample, UpsampleBilinear
 
 from .differences import assert_backward_is_right
 
@@ -27,6 +27,7 @@ EVERY_LAYER = [
     GlobalAvgPool2D(),
     GlobalMaxPool2D(),
     AdaptiveAvgPool2D((2, 3)),
+    AdaptiveMaxPool2D((2, 3)),
     Upsample((2, 3)),
     UpsampleBilinear((2, 3)),
 ]
@@ -138,6 +139,23 @@ def test_adaptive_bins_are_the_loop_over_bins(out_size):
         np.testing.assert_allclose(out[:, :, i, j], x[:, :, rows, columns].mean(axis=(2, 3)), rtol=1e-10)
 
 
+@pytest.mark.parametrize("out_size", [1, 3, (2, 5), (7, 8)])
+def test_the_first_maximum_of_an_adaptive_bin_gets_its_gradient(out_size):
+    x = np.random.default_rng(0).integers(0, 3, (2, 3, 7, 5)) - 5.0  # ties in most bins, and no pixel above 0
+    layer = AdaptiveMaxPool2D(out_size)
+    out = layer.forward(x)
+    dout, expected = draw(*out.shape, seed=1), np.zeros(x.shape)
+    OH, OW = out.shape[2:]
+    for n, c, i, j in np.ndindex(out.shape):
+        rows = range(math.floor(i * 7 / OH), math.ceil((i + 1) * 7 / OH))
+        columns = range(math.floor(j * 5 / OW), math.ceil((j + 1) * 5 / OW))
+        values = {(n, c, y, z): x[n, c, y, z] for y in rows for z in columns}
+        first = max(values, key=values.get)
+        assert out[n, c, i, j] == values[first]
+        expected[first] += dout[n, c, i, j]
+    np.testing.assert_allclose(layer.backward(dout), expected, atol=1e-12)
+
+
 def test_adaptive_pooling_is_average_pooling_where_the_bins_divide_the_image():
     x = draw(2, 3, 6, 4)
     np.testing.assert_allclose(AdaptiveAvgPool2D((3, 2)).forward(x), AvgPool2D(2).forward(x), rtol=1e-12)
@@ -217,7 +235,9 @@ def test_bad_windows_are_refused_by_argument(layer_type):
 
 
 @pytest.mark.parametrize(
-    "layer", [GlobalAvgPool2D(), GlobalMaxPool2D(), AdaptiveAvgPool2D(2), UpsampleBilinear(2)], ids=repr
+    "layer",
+    [GlobalAvgPool2D(), GlobalMaxPool2D(), AdaptiveAvgPool2D(2), AdaptiveMaxPool2D(2), UpsampleBilinear(2)],
+    ids=repr,
 )
 def test_images_of_no_pixels_are_refused(layer):
     with pytest.raises(ValueError, match=r"x must have at least one pixel a channel; got shape \(2, 3, 0, 4\)"):
