@@ -46,6 +46,11 @@ def spread(images, y):
     return float(np.mean([images[y == digit].var(axis=0).mean() for digit in range(10)]))
 
 
+def report(title, images, y, judge):
+    nearest = judge.compute_distances(images).min(axis=1).mean()
+    print(f"  {title:14}{judge.score(images, y):24.1%}{spread(images, y):24.3f}{nearest:24.2f}")
+
+
 def draw(rows, out):
     """One row of ten digits, 0 to 9, for each title."""
     try:
@@ -77,12 +82,13 @@ def main():
 
     y = np.repeat(np.arange(10), EACH)
     rows = {"held out": np.stack([held_out[test.y == digit][0] for digit in range(10)])}
-    print("                 taken for the digit asked for   variance of a pixel within a digit")
-    print(f"  held out         {judge.score(held_out, test.y):8.1%} {spread(held_out, test.y):26.3f}")
+    print(f"{'':16}{'taken for the digit':>24}{'variance of a pixel':>24}{'distance to the nearest':>24}")
+    print(f"{'':16}{'asked for':>24}{'within a digit':>24}{'that it learned from':>24}")
+    report("held out", held_out, test.y, judge)
     for guidance in GUIDANCES:
         with average.applied():
             *_, digits = diffusion.sample(model, (len(y), 1, 8, 8), y=y, guidance=guidance, clip=1.0)
-        print(f"  guidance {guidance:g}       {judge.score(digits, y):8.1%} {spread(digits, y):26.3f}")
+        report(f"guidance {guidance:g}", digits, y, judge)
         rows[f"made, guidance {guidance:g}"] = digits[::EACH]
     draw(rows, options.out)
 

@@ -136,8 +136,9 @@ class CaptioningTransformer(Layer):
 
     Notes
     -----
-    CS231n's adds sines and cosines of the positions and normalises after the sums; here positions are learned and
-    norms stand before their bodies. It trains as `CaptioningRNN` does.
+    Places are seen in no order: where one is has to be among its features. CS231n's adds sines and cosines of the
+    words' positions and normalises after the sums; here positions are learned and norms stand before their bodies. It
+    trains as `CaptioningRNN` does.
 
     References
     ----------
