@@ -48,6 +48,11 @@ def _dtype(dout, *inputs):
 class Add(Layer):
     r"""Sum of two inputs, :math:`x + y`. Backward it is the gradient distributor: both get `dout`.
 
+    Raises
+    ------
+    ValueError
+        If the shapes of the two do not broadcast.
+
     Examples
     --------
     >>> gate = Add()
@@ -68,6 +73,11 @@ class Add(Layer):
 
 class Multiply(Layer):
     r"""Elementwise product, :math:`x y`. Backward it is the swap multiplier: each gets `dout` times the other.
+
+    Raises
+    ------
+    ValueError
+        If the shapes of the two do not broadcast.
 
     Examples
     --------
@@ -101,6 +111,11 @@ class Power(Layer):
     r"""Power of two inputs, :math:`b^e`, differentiated in both.
 
     .. math:: \frac{\partial}{\partial b} b^e = e\,b^{e-1}, \qquad \frac{\partial}{\partial e} b^e = b^e \log b
+
+    Raises
+    ------
+    ValueError
+        If the shapes of the two do not broadcast.
 
     Notes
     -----
@@ -160,6 +175,11 @@ class Log(Layer):
 class Maximum(Layer):
     r"""Elementwise maximum, :math:`\max(x, y)`. Backward it is the router: `dout` goes to the larger, a tie to `x`.
 
+    Raises
+    ------
+    ValueError
+        If the shapes of the two do not broadcast.
+
     Notes
     -----
     At a tie PyTorch gives each input half.
@@ -183,7 +203,13 @@ class Maximum(Layer):
 
 
 class Minimum(Layer):
-    r"""Elementwise minimum, :math:`\min(x, y)`. Backward `dout` goes to the smaller, a tie to `x`."""
+    r"""Elementwise minimum, :math:`\min(x, y)`. Backward `dout` goes to the smaller, a tie to `x`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes of the two do not broadcast.
+    """
 
     def forward(self, x, y):
         self.cache = x, y

@@ -24,6 +24,13 @@ class L2Penalty(_Penalty):
     reg : float >= 0
         Strength, in the units of the loss per squared weight.
 
+    Raises
+    ------
+    ValueError
+        If `reg` is negative.
+    TypeError
+        If `parameters` is not a dict.
+
     Notes
     -----
     `forward` takes nothing and returns a float; `backward` adds ``reg * W * dout`` to each gradient and returns None.
@@ -59,6 +66,13 @@ class L1Penalty(_Penalty):
         As by ``model.parameters()``; those with ``decay=False``, biases and norms, are left out.
     reg : float >= 0
         Strength, in the units of the loss per unit of weight.
+
+    Raises
+    ------
+    ValueError
+        If `reg` is negative.
+    TypeError
+        If `parameters` is not a dict.
 
     Notes
     -----

@@ -71,6 +71,8 @@ def _bin_means(size, bins):
 class AdaptiveMaxPool2D(Layer):
     r"""The largest pixel of each bin of a grid that covers the image: (N, C, H, W) -> (N, C, OH, OW).
 
+    .. math:: \text{out}_{ncij} = \max_{y \in \text{bin}_i,\, z \in \text{bin}_j} x_{ncyz}
+
     The bins are those of `AdaptiveAvgPool2D`. Backward hands each `dout` to the *first* maximum of its bin, row by row;
     bins that overlap add up.
 

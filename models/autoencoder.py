@@ -23,6 +23,11 @@ class Autoencoder(Container):
     decoder : Layer
         (N, Z) to the shape of what is to be reconstructed.
 
+    Raises
+    ------
+    ValueError
+        By `interpolate`, if its ends have two shapes or `steps` is below 2.
+
     Notes
     -----
     Train it with `x` as the truth: ``Solver(model, MSELoss(), optimizer, metric="r2").fit(X, X)``. A linear one finds

@@ -99,9 +99,22 @@ class Residual(Container):
     shortcut : Layer, optional
         The identity if not given.
 
+    Raises
+    ------
+    ValueError
+        If body and shortcut return two shapes.
+
     References
     ----------
     .. [1] He et al. (2015), "Deep Residual Learning for Image Recognition", https://arxiv.org/abs/1512.03385
+
+    Examples
+    --------
+    >>> from layers import Affine
+    >>> block = Residual(Affine(3, 3, rng=0))
+    >>> x = np.ones((4, 3))
+    >>> np.allclose(block.forward(x) - x, block.layers[0].forward(x))
+    True
     """
 
     def __init__(self, body: Layer, shortcut: Layer | None = None) -> None:
@@ -135,6 +148,19 @@ class Concat(Container):
         Each gets the same `x`; their outputs must agree in all other axes.
     axis : int, default 1
         Axis of concatenation: the features of (N, D), the channels of (N, C, H, W).
+
+    Raises
+    ------
+    ValueError
+        If there are no layers.
+    TypeError
+        If one is no layer.
+
+    Examples
+    --------
+    >>> from layers import Affine
+    >>> Concat(Affine(3, 2, rng=0), Affine(3, 5, rng=1)).forward(np.ones((4, 3))).shape
+    (4, 7)
     """
 
     def __init__(self, *layers: Layer, axis: int = 1) -> None:

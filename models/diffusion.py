@@ -33,6 +33,11 @@ class Denoiser(Layer):
     rng, dtype
         As of `MLP`.
 
+    Raises
+    ------
+    ValueError
+        If `x` or `t` has another shape, or `embed_dim` is odd.
+
     Notes
     -----
     ``forward(x, t)`` takes one whole number t for each row of `x`; times have no gradient.
@@ -96,6 +101,11 @@ class GaussianDiffusion:
     ----------
     betas, alphas_bar : ndarray (T,)
         The variance that each step adds, and the share of the example's that is left after it.
+
+    Raises
+    ------
+    ValueError
+        If a time is not in 0..T-1, or arrays that belong together have two shapes.
 
     Notes
     -----

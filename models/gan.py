@@ -35,6 +35,11 @@ class GAN(Container):
     rng : numpy.random.Generator or int, optional
         Source of the noise.
 
+    Raises
+    ------
+    ValueError
+        If `latent` or a number of examples is no count, or `loss` is unknown.
+
     Notes
     -----
     G minimises -log D(G(z)), not log(1 - D(G(z))): that has the same fixed point, and a gradient where D is sure, which

@@ -26,6 +26,14 @@ class Linear(Sequential):
 class SoftmaxClassifier(Linear):
     r"""Multinomial logistic regression: scores :math:`xW + b` under :class:`~layers.SoftmaxLoss`.
 
+    Parameters
+    ----------
+    in_features, out_features : int
+        Features D and classes M.
+    init : callable, default normal(1e-3)
+    rng : numpy.random.Generator or int, optional
+    dtype : dtype, default float32
+
     References
     ----------
     .. [1] CS231n, "Linear Classification", https://cs231n.github.io/linear-classify/
@@ -42,6 +50,11 @@ class SoftmaxClassifier(Linear):
 class LinearSVM(Linear):
     r"""Multiclass support vector machine: scores :math:`xW + b` under :class:`~layers.SVMLoss`.
 
+    Parameters
+    ----------
+    in_features, out_features, init, rng, dtype
+        As of `SoftmaxClassifier`.
+
     References
     ----------
     .. [1] CS231n, "Linear Classification", https://cs231n.github.io/linear-classify/
@@ -51,6 +64,12 @@ class LinearSVM(Linear):
 
 
 class LinearRegression(Linear):
-    r"""Least squares: :math:`xW + b` under :class:`~layers.MSELoss`."""
+    r"""Least squares: :math:`xW + b` under :class:`~layers.MSELoss`.
+
+    Parameters
+    ----------
+    in_features, out_features, init, rng, dtype
+        As of `SoftmaxClassifier`.
+    """
 
     loss = MSELoss

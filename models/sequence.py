@@ -44,6 +44,13 @@ class RecurrentLM(LanguageModel):
     rng : numpy.random.Generator or int, optional
     dtype : dtype, default float32
 
+    Raises
+    ------
+    ValueError
+        If the tokens do not have shape (N, T), or one is not in 0..V-1.
+    TypeError
+        If the tokens are not integers.
+
     Notes
     -----
     Train it under `layers.TemporalSoftmaxLoss`, with the input shifted by one step as the labels.
@@ -107,6 +114,13 @@ class TransformerLM(LanguageModel):
         Probability that an attention weight or a feature of a body is zeroed.
     rng : numpy.random.Generator or int, optional
     dtype : dtype, default float32
+
+    Raises
+    ------
+    ValueError
+        If the tokens do not have shape (N, T), one is not in 0..V-1, or T is above `max_len`.
+    TypeError
+        If the tokens are not integers.
 
     Notes
     -----
@@ -177,6 +191,11 @@ def generate(
         If `start` is empty or not one sequence, or `length`, `context` or `temperature` is out of its range.
     TypeError
         If `start` does not hold integers.
+
+    Examples
+    --------
+    >>> generate(RecurrentLM(27, rng=0), [3, 1], 4, temperature=0.5, rng=0).shape
+    (6,)
     """
     rng, start = np.random.default_rng(rng), np.asarray(start)
     if start.ndim > 1 or start.size == 0:

@@ -34,6 +34,11 @@ class VisionTransformer(ImageChain):
     rng : numpy.random.Generator or int, optional
     dtype : dtype, default float32
 
+    Raises
+    ------
+    ValueError
+        If patches do not tile the image, `num_heads` does not divide `embed_dim`, or an image has another shape.
+
     Notes
     -----
     The paper reads the answer off a class token of its own; the mean over the patches is as good [2]_ and has no
