@@ -38,11 +38,11 @@ class Container(Layer):
         """Output in evaluation mode, computed in batches; no cache is kept and the mode is put back."""
         return predict(self, x, batch_size)
 
-    def summary(self, x: Any) -> str:
-        """A table of every layer: output shape, parameters and bytes cached for the input `x`."""
+    def summary(self, *inputs: Any) -> str:
+        """A table of every layer: output shape, parameters and bytes cached for these inputs."""
         from .summary import summary
 
-        return summary(self, x)
+        return summary(self, *inputs)
 
     def __repr__(self) -> str:
         lines = [f"  ({name}) " + repr(layer).replace("\n", "\n  ") for name, layer in self.children()]

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from layers import Layer
+from layers import Layer, Parameter
 
 
-def summary(model: Layer, x: Any) -> str:
-    """Every layer of `model` with the shape of its output, its parameters and the bytes it caches for the input `x`.
+def summary(model: Layer, *inputs: Any) -> str:
+    """Every layer of `model` with the shape of its output, its parameters and the bytes it caches for these inputs.
 
-    Shared parameters and shared arrays count once, where they come first.
+    Shared parameters and shared arrays count once, where they come first. Of layers made of layers only those are
+    listed that keep something themselves. Running statistics stay as they were.
 
     Examples
     --------
@@ -24,21 +25,19 @@ def summary(model: Layer, x: Any) -> str:
     1 ReLU      (2, 8)           0           64
     total                       40           96
     """
-    model.forward(x)
+    state = model.state_dict()
+    model.forward(*inputs)
     seen = {id(parameter.value) for parameter in model.parameters().values()}
     counted: set[int] = set()
     rows = []
     for name, layer in model.walk():
-        if any(layer.children()):
-            continue
-        parameters = [p for p in layer.parameters().values() if id(p) not in counted]
-        counted |= {id(p) for p in parameters}
-        size = sum(p.value.size for p in parameters)
-        shape = str(getattr(layer, "_out_shape", ()))
-        rows.append(
-            (f"{name} {type(layer).__name__}".strip(), shape, size, _bytes(getattr(layer, "cache", None), seen))
-        )
+        own = {id(p): p.value.size for p in vars(layer).values() if isinstance(p, Parameter) and id(p) not in counted}
+        counted |= own.keys()
+        size, cached = sum(own.values()), _bytes(getattr(layer, "cache", None), seen)
+        if size or cached or not any(layer.children()):
+            rows.append((f"{name} {type(layer).__name__}".strip(), str(getattr(layer, "_out_shape", ())), size, cached))
     model.drop_cache()
+    model.load_state_dict(state)
     rows.append(("total", "", sum(row[2] for row in rows), sum(row[3] for row in rows)))
     names, shapes = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     lines = [f"{'layer':{names}}  {'output':{shapes}}  parameters  cache bytes"]

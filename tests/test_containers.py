@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from layers import Affine, Dropout, Flatten, ReLU
-from models import Concat, Residual, Sequential, predict, summary
+from layers import Affine, BatchNorm, Dropout, Flatten, ReLU
+from models import Concat, Residual, Sequential, UNet, predict, summary
 
 
 def x_of(*shape):
@@ -100,3 +100,17 @@ def test_a_summary_counts_parameters_shapes_and_cache():
     lines = text.splitlines()
     assert lines[1].split() == ["0", "Affine", "(5,", "8)", "40", "160"]  # x: 5 * 4 float64
     assert lines[-1].split()[:2] == ["total", "58"]
+
+
+def test_a_summary_leaves_running_statistics_as_they_were():
+    model = Sequential(affine(4, 8), BatchNorm(8))
+    before = model.state_dict()
+    summary(model, x_of(5, 4))
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_a_summary_takes_several_inputs_and_lists_what_a_block_itself_keeps():
+    text = summary(UNet(1, (4, 8), rng=0), np.zeros((2, 1, 4, 4), np.float32), np.array([0, 1]))
+    (block,) = [line.split() for line in text.splitlines() if line.startswith("middle.blocks.0 ")]
+    assert block[1:] == ["ContextBlock", "(2,", "8,", "2,", "2)", "0", str(2 * 8 * (2 * 2 + 1) * 4)]  # h and scale
