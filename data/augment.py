@@ -177,7 +177,9 @@ AUGMENTATIONS: dict[str, type[Flip] | type[Crop] | type[Cutout] | type[Noise]] =
 
 def _check_images(X: np.ndarray) -> tuple[int, int, int, int]:
     """The shape (N, C, H, W) of X."""
-    if X.ndim != 4:
-        raise ValueError(f"X must hold images, shape (N, C, H, W); got {X.shape}. Reshape it, or dataset.as_images()")
+    if not isinstance(X, np.ndarray) or X.ndim != 4:
+        raise ValueError(
+            f"X must hold images, an array (N, C, H, W); got {np.shape(X)}. Reshape it, or dataset.as_images()"
+        )
     N, C, H, W = X.shape
     return N, C, H, W

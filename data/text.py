@@ -41,6 +41,8 @@ class Text:
     """
 
     def __init__(self, text: str, vocabulary: Sequence[str] | None = None) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"text must be a str; got {type(text).__name__}. Decode bytes, join lists")
         if not text:
             raise ValueError("text must hold at least one character; it is empty")
         self.vocabulary = tuple(sorted(set(text)) if vocabulary is None else vocabulary)

@@ -10,14 +10,26 @@ Metric = Callable[[np.ndarray, np.ndarray], float]
 
 
 def accuracy(scores: np.ndarray, y: np.ndarray) -> float:
-    """Fraction in [0, 1] of the rows of `scores`, (N, C), whose largest entry is at the label `y`, (N,).
+    """Fraction in [0, 1] of the labels `y`, (N,) or of sequences (N, T), where `scores` has its largest entry.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (N, C) or (N, T, V)
+    y : ndarray of int, shape (N,) or (N, T)
+
+    Raises
+    ------
+    ValueError
+        If `y` does not have the shape of `scores` without its last axis.
 
     Examples
     --------
     >>> accuracy(np.array([[1.0, 2.0], [3.0, 0.0]]), np.array([1, 1]))
     0.5
     """
-    return float(np.mean(scores.argmax(axis=1) == y))
+    if np.shape(y) != scores.shape[:-1]:
+        raise ValueError(f"y must have shape {scores.shape[:-1]}, one label a row of scores; got {np.shape(y)}")
+    return float(np.mean(scores.argmax(axis=-1) == y))
 
 
 def r2(out: np.ndarray, y: np.ndarray) -> float:

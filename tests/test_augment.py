@@ -121,7 +121,7 @@ def test_augmentations_are_composed_in_order_on_one_generator():
 
 @pytest.mark.parametrize("augment", [make() for make in AUGMENTATIONS.values()], ids=repr)
 def test_what_are_no_images_is_refused(augment):
-    with pytest.raises(ValueError, match=r"X must hold images, shape \(N, C, H, W\); got \(5, 64\)"):
+    with pytest.raises(ValueError, match=r"X must hold images, an array \(N, C, H, W\); got \(5, 64\)"):
         augment(np.zeros((5, 64)), np.random.default_rng(0))
 
 

@@ -199,5 +199,8 @@ def test_labels_of_another_length_are_refused():
 
 def test_accuracy_and_r2_by_hand():
     assert accuracy(np.array([[0.0, 1.0], [2.0, 1.0], [0.0, 1.0]]), np.array([1, 0, 0])) == pytest.approx(2 / 3)
+    assert accuracy(np.eye(3)[[[0, 2, 1], [1, 0, 2]]], np.array([[0, 2, 2], [1, 1, 2]])) == pytest.approx(4 / 6)
+    with pytest.raises(ValueError, match=r"y must have shape \(2,\), one label a row of scores; got \(3,\)"):
+        accuracy(np.zeros((2, 3)), np.zeros(3))
     assert r2(np.array([1.0, 2.0, 6.0]), np.array([0.0, 3.0, 6.0])) == pytest.approx(1 - 2 / 18)
     assert r2(np.array([[3.0], [3.0]]), np.array([1.0, 5.0])) == 0.0

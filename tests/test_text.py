@@ -26,6 +26,7 @@ def test_a_vocabulary_can_be_given():
         (lambda: Text("abc").encode("cad"), "text must hold characters of the vocabulary of 3; got 'd' at 2"),
         (lambda: Text("abc", "ab"), "text must hold characters of the vocabulary of 2; got 'c' at 2"),
         (lambda: Text(""), "text must hold at least one character; it is empty"),
+        (lambda: Text(b"abc"), "text must be a str; got bytes. Decode bytes, join lists"),
         (lambda: Text("ab", ["a", "b", "a"]), "vocabulary must hold single characters, each once"),
         (lambda: Text("ab", ["ab"]), "vocabulary must hold single characters, each once"),
         (lambda: Text("abc").decode([0, 3]), r"tokens must be 0\.\.2, for the vocabulary of 3; got 0\.\.3"),
@@ -48,7 +49,7 @@ def test_a_vocabulary_can_be_given():
     ],
 )
 def test_what_cannot_be_is_refused_with_what_is_wrong(use, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         use()
 
 
