@@ -17,6 +17,7 @@ from .rewrite import Body, heads
 from .slices import assigned
 
 ALLOCATORS = ("zeros", "ones", "empty", "full", "array")
+PURE = {"sum", "mean", "dot", "matmul", "reshape", "transpose", "multiply", "add", "subtract", "divide", "where"}
 ROOTS = {-0.5, 0.5, -1.5, 1.5}  # exponents
 
 
@@ -51,6 +52,8 @@ def origin(cause: str, pair: Pair, case: Case | None, line: int | None, cleared:
         found = _assignments(forward, cleared[-1:])
     elif cause == "config-hardcoded":
         found = [*_squares(backward)]
+    elif cause in ("unfinished", "missing-gradient"):
+        found = [*_idle(backward)][:1]
     elif cause in ("mutates-cache", "mutates-dout"):
         found = [*_writes(backward)][:1]
     else:
@@ -126,6 +129,16 @@ def _squares(backward: ast.FunctionDef) -> Iterator[ast.stmt]:
                 sizes = [part for part in ast.walk(node) if isinstance(part, ast.Tuple) and len(part.elts) > 2]
                 if any(ast.dump(part.elts[-1]) == ast.dump(part.elts[-2]) for part in sizes):
                     yield s
+
+
+def _idle(backward: ast.FunctionDef) -> Iterator[ast.stmt]:
+    """Loops that do nothing, and results that are computed and let go."""
+    body = Body(backward)
+    for s in body.statements:
+        value = s.value if isinstance(s, ast.Expr) else None
+        let_go = isinstance(value, ast.BinOp) or (isinstance(value, ast.Call) and called(value) in PURE)
+        if let_go or (isinstance(s, ast.Pass) and isinstance(body.parent[s], ast.For)):
+            yield s
 
 
 def _writes(backward: ast.FunctionDef) -> Iterator[ast.stmt]:

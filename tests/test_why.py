@@ -85,6 +85,7 @@ def softmax_loss(W, X, y, reg):
 BEST = """\
             best = window == window.max(axis=(2, 3), keepdims=True)
             dx[:, :, i * S : i * S + HH, j * S : j * S + WW] += best"""
+STORE = "dx[:, :, i * S : i * S + HH, j * S : j * S + WW] += best * dout[:, :, i : i + 1, j : j + 1]"
 SLIPS = {  # what is written, what stands there instead, the name of the pair, the causes that name it
     "array of whole numbers": (POOL, "np.zeros(x.shape)", "np.zeros(x.shape, dtype=int)",
                                "max_pool_naive", "wrong-dtype"),
@@ -101,6 +102,7 @@ SLIPS = {  # what is written, what stands there instead, the name of the pair, t
     "a view written into": (POOL, BEST, BEST.replace("best = ", "window[:] = ").replace("best", "window"),
                             "max_pool_naive", "mutates-cache"),
     "a gradient of another penalty": (LOSS, "/ N + reg * W", "/ N + 2 * reg * W", "softmax_loss", "regularization"),
+    "a loop that does nothing": (POOL, STORE, "pass", "max_pool_naive", "unfinished"),
     "a mask for a gradient": (RELU, "dout * (x > 0)", "(x > 0)", "relu", "ignores-dout"),
     "rows not flattened": (NORM + SPATIAL, "rows = dout.transpose(0, 2, 3, 1)\n", "rows = dout.copy()\n",
                            "spatial_batchnorm", "raises"),
