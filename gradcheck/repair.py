@@ -350,12 +350,12 @@ class _Search:
         return self._cases[i]
 
     def _proven(self, text: str, done: list[Change]) -> Repair:
-        causes = {change.cause for change in done}
+        """The repair that some changes are; of several causes that of the first line, which is the one told."""
         edits = edits_between(self.program.text, text)
-        if self.forward:
-            causes = {"forward-mismatch"}
-        return Repair(edits, done[-1].kind if len(done) == 1 else "+".join(c.kind for c in done),
-                      causes.pop() if len(causes) == 1 else done[0].cause)  # fmt: skip
+        ordered = sorted(done, key=lambda change: change.spans[0][0])
+        causes = [change.cause for change in ordered if change.cause]
+        cause = "forward-mismatch" if self.forward else causes[0] if causes else None
+        return Repair(edits, "+".join(change.kind for change in done), cause)
 
 
 def _extent(arguments: tuple[Any, ...]) -> int:

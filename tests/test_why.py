@@ -1,6 +1,7 @@
 """The line and the fix that are told: where the mistake is written, not where it comes to light."""
 
 import textwrap
+import time
 
 import pytest
 
@@ -107,6 +108,12 @@ SLIPS = {  # what is written, what stands there instead, the name of the pair, t
     "rows not flattened": (NORM + SPATIAL, "rows = dout.transpose(0, 2, 3, 1)\n", "rows = dout.copy()\n",
                            "spatial_batchnorm", "raises"),
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def on_a_clock_of_its_own(monkeypatch):
+    """What is found in a given time must not depend on what else the machine does."""
+    monkeypatch.setattr(time, "perf_counter", time.thread_time)
 
 
 @pytest.fixture
