@@ -17,7 +17,7 @@ from .pairs import Pair
 from .raised import describe
 from .reading import Reading, is_confirmed
 from .regimes import telling
-from .reruns import maker, reference_of
+from .reruns import maker, reference_of, right_of_reference
 from .samples import Deadline, Make, Sample, TimeUp
 
 Draw = Callable[[int], Sequence[tuple[str, "tuple[Any, ...] | None"]]]  # seed -> settings and their arguments
@@ -200,7 +200,7 @@ class _Search:
         """All gradients right for what forward should compute, where it computes something else."""
         if not s.differs:
             return None
-        readings = [reading for k in range(len(s.names)) for reading in probes.reference(s, k, self.reference)]
+        readings = [reading for k in range(len(s.names)) for reading in right_of_reference(s, k, self.reference)]
         if all(is_confirmed(reading, self.witnesses(s, s.wrong[0])) for reading in readings):
             first = readings[s.wrong[0]]
             return Diagnosis(first.cause, first.evidence, first.suggestion, s.names[s.wrong[0]])
@@ -296,7 +296,7 @@ class _Search:
             yield from probes.factors_of_dout(s, k)
             yield from contributions.outputs(s, k)
             yield from probes.other_mode(s, k)
-            yield from probes.reference(s, k, self.reference)
+            yield from right_of_reference(s, k, self.reference)
             yield from probes.eps(s, k)
             if len(s.names) > 1:
                 yield from probes.caches(s, k)

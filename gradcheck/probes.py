@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -369,22 +369,3 @@ def _with(cache: Any, path: str, value: np.ndarray, prefix: str = "") -> Any:
         items = [_with(item, path, value, f"{prefix}[{i}]") for i, item in enumerate(cache)]
         return type(cache)(*items) if hasattr(cache, "_fields") else type(cache)(items)
     return cache
-
-
-# --- another forward
-
-
-def reference(s: Sample, k: int, forward: Callable[[Sample], Sequence[np.ndarray]] | None) -> Iterator[Reading]:
-    """Right for what forward should compute: `forward` gives a sample of that."""
-    if forward is not None:
-        yield Reading(
-            "forward-mismatch",
-            f"the gradient of {s.names[k]} is right for the course's forward; this one differs",
-            "correct forward: backward is right",
-            lambda t: _is_of(t, k, forward),
-        )
-
-
-def _is_of(t: Sample, k: int, forward: Callable[[Sample], Any]) -> bool:
-    there = forward(t)
-    return there is not None and there.outs[0].shape == t.outs[0].shape and there.agrees(k, t.returned[k], t.douts)

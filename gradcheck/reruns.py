@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from .cs231n import family
 from .inputs import Setting
 from .pairs import Pair
+from .reading import Reading
 from .samples import Edit, Make, Sample, TimeUp
 from .subjects import LossFunction
 from .subjects import Pair as Functions
@@ -79,3 +80,21 @@ def reference_of(pair: Pair, settings: Sequence[Setting]) -> Any:
             return None
 
     return of
+
+
+def right_of_reference(
+    s: Sample, k: int, forward: Callable[[Sample], Sequence[np.ndarray]] | None
+) -> Iterator[Reading]:
+    """Right for what forward should compute: `forward` gives a sample of that."""
+    if forward is not None:
+        yield Reading(
+            "forward-mismatch",
+            f"the gradient of {s.names[k]} is right for the course's forward; this one differs",
+            "correct forward: backward is right",
+            lambda t: _is_of(t, k, forward),
+        )
+
+
+def _is_of(t: Sample, k: int, forward: Callable[[Sample], Any]) -> bool:
+    there = forward(t)
+    return there is not None and there.outs[0].shape == t.outs[0].shape and there.agrees(k, t.returned[k], t.douts)
