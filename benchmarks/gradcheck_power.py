@@ -227,18 +227,41 @@ def main():
 def print_survivors(survivors, every):
     """Each mutant that ours let pass: it equals the original, or did so at the inputs given, or was missed."""
     named = {case.id: case for case in CASES}
-    missed, lines = 0, []
+    verdicts, lines = collections.Counter(), []
     for (name, mutant), sizes in survivors.items():
         case = named[name]
-        verdict = "equal to the original at all draws"
+        verdict, where = "equal", ""
         if anywhere(case, mutant) > 1e-12:
             hidden = where_it_passed(case, mutant, sizes) < 1e-12
-            verdict = f"equal at the inputs of batch x {sizes}, found at the others" if hidden else "MISSED"
-        missed += verdict == "MISSED"
-        if every or "all draws" not in verdict:
-            lines.append(f"  {name}: {mutant}: {verdict}")
-    print(f"ours lets {len(survivors)} pass at some size; {missed} of these change a gradient there")
+            verdict, where = ("hidden", f" at the inputs of batch x {sizes}") if hidden else ("MISSED", "")
+        elif not any(reaches(case, mutant, size) for size in sizes):
+            verdict = "unreached"
+        verdicts[verdict] += 1
+        if every or verdict in ("hidden", "MISSED"):
+            lines.append(f"  {name}: {mutant}: {verdict}{where}")
+    print(f"ours lets {len(survivors)} pass at some size; {verdicts['MISSED']} of these change a gradient there, "
+          f"{verdicts['hidden']} do at other inputs only; {verdicts['equal']} equal the original at all draws, "
+          f"{verdicts['unreached']} are in a statement that the layer does not reach")  # fmt: skip
     print("\n".join(lines))
+
+
+def reaches(case, mutant, size):
+    """Whether backward comes to the mutant's line."""
+    lines = set()
+
+    def on_line(frame, event, arg):
+        lines.add(frame.f_lineno)
+        return on_line
+
+    def on_call(frame, event, arg):
+        return on_line(frame, event, arg) if frame.f_code is mutant.function.__code__ else None
+
+    sys.settrace(on_call)
+    try:
+        gradients(case, inputs_of(case, size), 0)
+    finally:
+        sys.settrace(None)
+    return mutant.line in lines
 
 
 def print_table(found, ran, spent, sizes):
