@@ -89,6 +89,8 @@ def main():
             lined[is_own(mutant, case)].append(line is not None and abs(line - mutant.line) <= 2)
             if cause not in RIGHT[mutant.kind]:
                 lines.append(f"{case.id}: {mutant}: {cause}: {evidence}")
+            if line is None or abs(line - mutant.line) > 2:
+                lines.append(f"{case.id}: {mutant}: line {line}; {cause}")
     print_table(table)
     print(f"line within 2: {sum(lined[True])} of {len(lined[True])} in the layer's own backward, "
           f"{sum(lined[False])} of {len(lined[False])} in the layers and functions that it calls")  # fmt: skip

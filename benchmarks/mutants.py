@@ -2,10 +2,11 @@
 
 import ast
 import contextlib
-import copy
 import inspect
+import itertools
 import pathlib
 import sys
+import tempfile
 import types
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 import layers
 
 FOLDER = pathlib.Path(layers.__file__).parent
+WRITTEN, COUNT = tempfile.TemporaryDirectory(), itertools.count()  # the changed modules
 
 # --- changes of one node: (kind, what is put in its place)
 
@@ -80,7 +82,8 @@ LINES = {  # put first in backward, whose dout is d
 class Mutant:
     """A change of one function, which can be put in place of the original and taken out again.
 
-    `edit` changes the syntax tree of the function's module, given as well as the list of all its nodes.
+    `edit` takes the text of the function's module to that of the changed one, which is written to a file of its own: a
+    checker that reads the source reads what it runs. `line` is that of the changed statement there.
     """
 
     def __init__(self, function, kind, line, edit):
@@ -88,11 +91,15 @@ class Mutant:
         self.code = None
 
     def build(self):
-        """Compile the changed module; whether the function still fits its closure."""
+        """Write and compile the changed module; whether the function still fits its closure."""
         original = self.function.__code__
-        tree = parsed(original.co_filename)
-        self.edit(tree, list(ast.walk(tree)))
-        stack = [compile(ast.fix_missing_locations(tree), original.co_filename, "exec")]
+        path = pathlib.Path(WRITTEN.name, str(next(COUNT)), pathlib.Path(original.co_filename).name)
+        path.parent.mkdir()
+        path.write_text(self.edit(pathlib.Path(original.co_filename).read_text()))
+        try:
+            stack = [compile(path.read_text(), str(path), "exec")]
+        except SyntaxError:
+            return False
         while stack:
             code = stack.pop()
             stack += [const for const in code.co_consts if isinstance(const, types.CodeType)]
@@ -180,52 +187,47 @@ def functions_of_backward(case):
     return list(found.values())
 
 
-def parsed(file):
-    return ast.parse(pathlib.Path(file).read_text())
-
-
 def mutants_of(function):
     """All mutants of one function, not yet built."""
     code = function.__code__
-    numbered = list(ast.walk(parsed(code.co_filename)))
-    start = next(
-        i
-        for i, node in enumerate(numbered)
+    numbered = list(ast.walk(ast.parse(pathlib.Path(code.co_filename).read_text())))
+    definition = next(
+        node
+        for node in numbered
         if isinstance(node, ast.FunctionDef) and (node.name, node.lineno) == (code.co_name, code.co_firstlineno)
     )
-    inside = {id(node) for statement in numbered[start].body for node in ast.walk(statement)}
-    for i, node in enumerate(numbered):
+    inside = {id(node) for statement in definition.body for node in ast.walk(statement)}
+    for node in numbered:
         if id(node) in inside:
-            for j, (kind, _) in enumerate(changes(node)):
-                yield Mutant(function, kind, node.lineno, replacing(i, j))
+            for kind, new in changes(node):
+                yield Mutant(function, kind, node.lineno, replacing(node, new))
     if code.co_name == "backward" and code.co_argcount > 1:
+        first = definition.body[0]
         for kind, line in LINES.items():
-            yield Mutant(function, kind, code.co_firstlineno, prepending(start, line.format(d=code.co_varnames[1])))
+            yield Mutant(function, kind, first.lineno, prepending(first, line.format(d=code.co_varnames[1])))
 
 
-def replacing(i, j):
-    """An edit: node i gets its j-th change."""
+def replacing(node, new):
+    """An edit: another node in place of this one, on as many lines."""
+    written = ast.unparse(ast.fix_missing_locations(ast.Module([new], []) if isinstance(new, ast.stmt) else new))
+    written = written if isinstance(new, ast.stmt) else f"({written})"
 
-    def edit(tree, numbered):
-        old = numbered[i]
-        new = list(changes(old))[j][1]
-        Replacing(old, copy.deepcopy(new)).visit(tree)
-
-    return edit
-
-
-def prepending(i, text):
-    """An edit: function i begins with these lines."""
-
-    def edit(tree, numbered):
-        numbered[i].body[:0] = ast.parse(text).body
+    def edit(text):
+        rows = text.split("\n")
+        before, after = rows[node.lineno - 1], rows[node.end_lineno - 1]
+        head, tail = before.encode()[: node.col_offset].decode(), after.encode()[node.end_col_offset :].decode()
+        rows[node.lineno - 1 : node.end_lineno] = [head + written + tail, *[""] * (node.end_lineno - node.lineno)]
+        return "\n".join(rows)
 
     return edit
 
 
-class Replacing(ast.NodeTransformer):
-    def __init__(self, old, new):
-        self.old, self.new = old, new
+def prepending(first, lines):
+    """An edit: lines before the first statement of a function."""
 
-    def visit(self, node):
-        return ast.copy_location(self.new, node) if node is self.old else super().generic_visit(node)
+    def edit(text):
+        rows = text.split("\n")
+        rows[first.lineno - 1 : first.lineno - 1] = [" " * first.col_offset + line for line in lines.split("\n")]
+        return "\n".join(rows)
+
+    return edit
