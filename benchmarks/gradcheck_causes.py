@@ -39,16 +39,17 @@ RIGHT = {
     "mask": {"wrong-mask", "wrong-local-derivative", "wrong-index", "scale-sign", "unfinished", "missing-one-hot"},
     "index": PLACES | SHAPES | SCALES | TERMS | {"config-hardcoded", "wrong-cache", "overwritten", "last-sample-only",
                                                 "missing-gradient", "wrong-mask"},
-    "+= to =": {"overwritten", "last-sample-only", "missing-branch", "missing-timestep", "scale-factor", "wrong-term"},
+    "+= to =": {"overwritten", "last-sample-only", "missing-branch", "missing-timestep", "nonlinear-in-dout",
+                "non-finite", "missing-one-hot"} | TERMS | SCALES,  # a term or, by *=, a factor is lost
     "eps or constant": SCALES | {"wrong-eps", "wrong-local-derivative", "wrong-mask", "wrong-term"},
-    "statement": TERMS | {"missing-gradient", "overwritten"},
+    "statement": TERMS | {"missing-gradient", "overwritten", "not-repeatable"},  # memory that is no longer filled
     "mutates dout": {"mutates-dout"},
     "latest cache": {"stale-cache"},
     "first cache": {"stale-cache"},
     "dout squared": {"nonlinear-in-dout"},
     "dout clipped": {"nonlinear-in-dout"},
     "dout plus 1e-3": {"ignores-dout"},
-    "all off by 1e-5": {"scale-factor"},
+    "all off by 1e-5": {"scale-factor", "wrong-term"},  # of several douts only the first is off
 }  # fmt: skip
 CASES = [*LAYERS, *IMAGES, *SEQUENCES, *GATES, *LOSSES]
 

@@ -204,7 +204,7 @@ def _of_functions(report: Report, forward: Any, backward: Any, inputs: Sequence[
 
 def _of_object(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[str] | None) -> Report:
     """The report with the cause and the line, if it accuses a layer."""
-    from .why import of_layer
+    from .why_layer import of_layer
 
     report.why = of_layer(report, layer, inputs, wrt)
     return report

@@ -108,7 +108,7 @@ def always(cause: str, evidence: str, suggestion: str) -> Reading:
 
 def _sizes_differ(factors: Sequence[tuple[Sample, float]]) -> bool:
     """Whether the first axis, and some other size, is seen at two sizes."""
-    shapes = {tuple(x.shape for x in t.x) for t, _ in factors}
+    shapes = {tuple(np.shape(x) for x in (*t.x, *t.arguments)) for t, _ in factors}
     return len(shapes) > 1
 
 

@@ -82,7 +82,9 @@ def scaled(place: Place) -> Iterator[Change]:
     for value in _terms(place):
         regular = "regularization" if _is_regularization(place, value) else None
         product = isinstance(value, ast.BinOp) and isinstance(value.op, (ast.Mult, ast.Div, ast.MatMult))
-        for factor in ("2 * ", "0.5 * ", "-"):
+        parent = place.body.parent.get(value)
+        subtracted = isinstance(parent, ast.BinOp) and parent.right is value  # by another operator, see `operators`
+        for factor in ("2 * ", "0.5 * ") if subtracted else ("2 * ", "0.5 * ", "-"):
             before, after = (factor, "") if product or is_tight(value) else (f"{factor}(", ")")
             yield place.around("scale", regular, value, before, after)
         for name in place.scalars:

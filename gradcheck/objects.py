@@ -75,6 +75,7 @@ class LayerObject:
         self.title = type(layer).__name__
         self.functions = [layer.forward, layer.backward]
         self.n_inputs = len(self._inputs.names)
+        self.active = self._inputs.active  # which of the values have a gradient
         self.names = [*self._inputs.names, *self.own.parameter_names]
         self.arrays = [*self._inputs.arrays, *self.own.values]
         self.takes_dout = takes_argument(layer.backward)

@@ -81,6 +81,8 @@ class Why:
         The names of backward, in order, that hold right gradients before that line.
     edits : list of dict
         Whole lines, each with "line", "before" and "after". With all of them every setting passes: that was tried.
+    file : str
+        The name of the file, where that is another one than that of what was checked.
     """
 
     cause: str
@@ -90,6 +92,7 @@ class Why:
     statement: str = ""
     cleared: list[str] = field(default_factory=list)
     edits: list[dict[str, Any]] = field(default_factory=list)
+    file: str = ""
 
     def lines(self, tell: str) -> list[str]:
         """As text: the cause, the line and the fix, up to the one that may be told."""
@@ -100,7 +103,8 @@ class Why:
             out.append(f"cause: {self.cause}" + (f"; {said}" if said else ""))
         if level >= TELL.index("line") and self.line:
             cleared = f"   (right so far: {', '.join(self.cleared)})" if self.cleared else ""
-            out.append(f"line {self.line}: {self.statement}{cleared}")
+            where = f"{self.file}, line" if self.file else "line"
+            out.append(f"{where} {self.line}: {self.statement}{cleared}")
         if level >= TELL.index("fix") and self.edits:
             out.append("fix, with which every setting passes:")
             for edit in self.edits:

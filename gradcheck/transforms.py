@@ -67,7 +67,7 @@ def forms(s: Sample, k: int) -> Iterator[Reading]:
             "shape-cropped",
             f"the gradient of {name} has shape {a.shape}, cut short from {shape}",
             "slice pad:pad + H, which is right for pad = 0 as well as pad:-pad is for others",
-            lambda t: _is_cut(t.returned[k].shape, t.x[k].shape),
+            lambda t: _is_cut(t, k),
         )
     if a.ndim == len(shape) and all(m >= n for m, n in zip(a.shape, shape)):
         yield Reading(
@@ -78,15 +78,16 @@ def forms(s: Sample, k: int) -> Iterator[Reading]:
         )
 
 
-def _is_cut(got: tuple[int, ...], shape: tuple[int, ...]) -> bool | None:
+def _is_cut(t: Sample, k: int) -> bool | None:
+    """Whether the gradient is a stretch of the true one, or nothing at all."""
+    got, shape = t.returned[k].shape, t.x[k].shape
     if got == shape:
         return None
-    return len(got) == len(shape) and all(m <= n for m, n in zip(got, shape)) and _bare(got) != _broadcast(got, shape)
-
-
-def _broadcast(got: tuple[int, ...], shape: tuple[int, ...]) -> list[int]:
-    """What is left of `got` where it is only not yet broadcast to `shape`."""
-    return [n for m, n in zip(got, shape) if m == n != 1]
+    if len(got) != len(shape) or any(m > n for m, n in zip(got, shape)):
+        return False
+    starts = itertools.product(*(range(n - m + 1) for m, n in zip(got, shape)))
+    stretches = (t.true(k)[tuple(slice(i, i + m) for i, m in zip(start, got))] for start in starts)
+    return 0 in got or any(close(t.returned[k], stretch) for stretch in stretches)
 
 
 def _is_of_cached(t: Sample, k: int) -> bool | None:

@@ -16,12 +16,9 @@ from .adjoints import Accusation, accuse
 from .case import Case, case_of
 from .cs231n import plan
 from .diagnose import Diagnosis, diagnose
-from .diagnose import explain as diagnose_subject
 from .discover import pair_up
 from .inputs import Setting
 from .instrument import statement_at, tree_of
-from .methods import line_in
-from .objects import LayerObject
 from .origin import origin
 from .pairs import Pair
 from .repair import Repair, repair
@@ -82,7 +79,7 @@ def reason(
 def at_inputs(report: Report, forward: Any, backward: Any, inputs: Sequence[Any]) -> Why | None:
     """The reason for what was found at given inputs: it is sought at some like them, and with one example fewer."""
     code = getattr(inspect.unwrap(backward or forward), "__code__", None)
-    if report.verdict not in WRONG or code is None or _entries(inputs) > LARGE:
+    if report.verdict not in WRONG or code is None or entries_of(inputs) > LARGE:
         return None
     pair = Pair(report.name, forward, backward, code.co_filename)
     settings = [Setting(text, functools.partial(_near, inputs, fewer)) for text, fewer in NEARBY]
@@ -92,51 +89,28 @@ def at_inputs(report: Report, forward: Any, backward: Any, inputs: Sequence[Any]
         return None
 
 
-def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[str] | None) -> Why | None:
-    """The reason for what was found in a layer: the cause by numbers, the line by what its backward returns."""
-    if report.verdict not in WRONG or _entries(inputs) > LARGE:
-        return None
-
-    def make(arguments: tuple[Any, ...], edit: Any) -> LayerObject:
-        return LayerObject(layer, arguments, wrt)
-
-    def draw(seed: int) -> list[tuple[str, tuple[Any, ...] | None]]:
-        return [(text, _like(inputs, np.random.default_rng(seed), fewer)) for text, fewer in NEARBY]
-
-    subject = make(tuple(inputs), None)
-    wrong = [part.name for part in report.arguments if part.verdict == "fail"]
-    line = line_in(layer, subject.names[: subject.n_inputs], wrong) or report.line
-    try:
-        found = diagnose_subject(make, draw)
-    except Exception:  # code that raises now and then
-        found = None
-    cause = found.cause if found is not None else "unknown"
-    if cause in ("unknown", "raises"):  # near inputs may be out of a layer's domain: the given ones are not
-        cause = report.cause or ("wrong-term" if line else "unknown")
-    code = getattr(inspect.unwrap(type(layer).backward), "__code__", None)
-    statement = statement_at(code.co_filename, line) if code and line else ""
-    return Why(cause, found.evidence if found else "", found.suggestion if found else "", line, statement)
-
-
-def _entries(inputs: Sequence[Any]) -> int:
+def entries_of(inputs: Sequence[Any]) -> int:
     return sum(x.size for x in inputs if isinstance(x, np.ndarray))
 
 
-def _like(inputs: Sequence[Any], rng: np.random.Generator, fewer: int) -> tuple[Any, ...]:
-    """Inputs near the given ones, of the same signs, with so many examples fewer."""
+def like(
+    inputs: Sequence[Any], rng: np.random.Generator, fewer: int, active: Sequence[int] | None = None
+) -> tuple[Any, ...]:
+    """Inputs near the given ones, of the same signs, with so many examples fewer; only the `active` ones are moved."""
     N = next((len(x) for x in inputs if isinstance(x, np.ndarray) and x.ndim), 0)
     near = []
-    for x in inputs:
+    for i, x in enumerate(inputs):
         if isinstance(x, np.ndarray):
+            moves = x.dtype.kind == "f" and (active is None or i in active)
             x = x[:-fewer] if fewer and x.ndim and len(x) == N > fewer else x
-            x = x * (1 + 0.1 * rng.uniform(-1, 1, x.shape)) if x.dtype.kind == "f" else x.copy()
+            x = x * (1 + 0.1 * rng.uniform(-1, 1, x.shape)) if moves else x.copy()
         near.append(x)
     return tuple(near)
 
 
 def _near(inputs: Sequence[Any], fewer: int, rng: np.random.Generator) -> dict[str, Any]:
     """The same for a setting, whose arguments go by position if no parameter bears their names."""
-    return {f"#{i}": value for i, value in enumerate(_like(inputs, rng, fewer))}
+    return {f"#{i}": value for i, value in enumerate(like(inputs, rng, fewer))}
 
 
 def _helpers(pair: Pair) -> list[Pair]:
@@ -185,7 +159,7 @@ def _called_at(path: str, line: int) -> set[str]:
 def failing_case(pair: Pair, settings: Sequence[Setting], seed: int) -> Case | None:
     """The case with the smallest inputs whose gradients are wrong; if there is none, the smallest that raises."""
     raising = None
-    for setting in sorted(settings, key=lambda setting: _entries(setting.arguments(pair, seed) or ())):
+    for setting in sorted(settings, key=lambda setting: entries_of(setting.arguments(pair, seed) or ())):
         try:
             case = case_of(pair, setting, seed)
         except Exception:  # forward raises here

@@ -1,0 +1,215 @@
+"""A wrong backward of a layer mended: edits of its methods, and of what they call, tried in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import gc
+import os
+import pickle
+import select
+import signal
+import sys
+import types
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .check import check_layer
+from .edits import changes
+from .instrument import definition_of
+from .linearity import is_theirs
+from .load import read
+from .place import Change, Place
+from .rewrite import Body, Edit, Text, edits_between
+from .samples import Sample
+
+ELSEWHERE = 10  # kinds that an edit on another line than the suspect one has to be likelier by
+WAITS = 6  # seconds to wait for one of a processor's time, which others may share
+
+
+class Amended(NamedTuple):
+    """An edit with which a layer passes: its file and lines, and the cause that it proves, if it does."""
+
+    file: str
+    edits: list[Edit]
+    cause: str | None
+
+
+class _Function:
+    """A function that backward ran, its source, and a way to run it edited."""
+
+    def __init__(self, function: Any, values: dict[str, Any]) -> None:
+        code = function.__code__
+        self.function, self.values, self.file = function, values, code.co_filename
+        self.definition = definition_of(code.co_filename, code.co_name, code.co_firstlineno)
+        self.text = Text(read(Path(code.co_filename)))
+
+    def place(self, wrong: list[Any], total: int, *, is_main: bool) -> Place:
+        """Where edits may go."""
+        assert self.definition is not None
+        role = "main" if is_main else "helper"
+        return Place(self.text, Body(self.definition), self.values, wrong, total, role=role)
+
+    def place_of(self, change: Change) -> tuple[str, int]:
+        """The file and line of a change."""
+        return self.file, self.text.line_of(change.spans[0][0])
+
+    @contextlib.contextmanager
+    def edited(self, change: Change) -> Iterator[str]:
+        """The function with a change made, as all that call it see it.
+
+        Raises
+        ------
+        SyntaxError
+            If it is no longer the same function, or no Python.
+        """
+        assert self.definition is not None
+        original = self.function.__code__
+        text = self.text.replaced(change.spans)
+        lines = self.definition.lineno, self.definition.end_lineno or self.definition.lineno
+        stack: list[Any] = [compile(Text(text).passage(lines), self.file, "exec", dont_inherit=True)]
+        while stack and (stack[-1].co_name, stack[-1].co_firstlineno) != (original.co_name, original.co_firstlineno):
+            stack += [const for const in stack.pop().co_consts if isinstance(const, types.CodeType)]
+        if not stack or stack[-1].co_freevars != original.co_freevars:
+            raise SyntaxError("no such function")
+        self.function.__code__ = stack[-1]
+        try:
+            yield text
+        finally:
+            self.function.__code__ = original
+
+
+def amend(
+    layer: Any,
+    inputs: Sequence[Any],
+    sample: Sample,
+    others: Sequence[Sequence[Any]] = (),
+    *,
+    wrt: Sequence[str] | None = None,
+    suspect: tuple[str, int] | None = None,
+    certain: bool = False,
+    seconds: float = 2.0,
+) -> Amended | None:
+    """Search for an edit with which a layer passes at its inputs and at others; nothing is written.
+
+    The search runs in a process of its own, so that an edit that crashes, or never ends, costs no more than the search;
+    where a process cannot be forked there is none.
+
+    Parameters
+    ----------
+    layer, inputs, wrt
+        What failed a check.
+    sample : Sample
+        The layer's true gradients there.
+    others : sequence of tuple, optional
+        More inputs at which it has to pass.
+    suspect : (str, int), optional
+        File and line to edit first.
+    certain : bool, default False
+        Whether it is known that this is the line; else likelier kinds of edits come first on other lines too.
+    seconds : float > 0, default 2
+        Of a processor's time, after which the search is given up.
+    """
+    return _apart(lambda: _search(layer, inputs, sample, others, wrt, suspect, 100 if certain else ELSEWHERE), seconds)
+
+
+def _search(
+    layer: Any,
+    inputs: Sequence[Any],
+    sample: Sample,
+    others: Sequence[Sequence[Any]],
+    wrt: Sequence[str] | None,
+    suspect: tuple[str, int] | None,
+    elsewhere: int,
+) -> Amended | None:
+    functions = _functions_of(sample)
+    wrong = [(k, sample.names[k], sample.x[k].shape, np.shape(sample.returned[k])) for k in sample.wrong
+             if k < len(sample.returned)]  # fmt: skip
+    candidates = [
+        (
+            rank + elsewhere * ((function.file, function.text.line_of(change.spans[0][0])) != suspect),
+            n,
+            function,
+            change,
+        )
+        for n, function in enumerate(functions)
+        for rank, change in changes(function.place(wrong, len(sample.names), is_main=n == 0))
+    ]
+    for _, _, function, change in sorted(candidates, key=lambda candidate: candidate[:2]):
+        with contextlib.suppress(Exception), function.edited(change) as text:
+            if _is_right(sample) and all(_passes(layer, values, wrt) for values in (inputs, *others)):
+                return Amended(function.file, edits_between(function.text.text, text), change.cause)
+    return None
+
+
+def _apart(search: Callable[[], Any], seconds: float) -> Any:
+    """What a search returns, run in a forked process for so many seconds of a processor's time.
+
+    None if it takes longer, crashes, or cannot be forked.
+    """
+    if not hasattr(os, "fork"):
+        return None
+    ours, theirs = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of threads: the child starts none, and is ended if it hangs
+        child = os.fork()
+    if not child:
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # then it ends
+        with contextlib.suppress(BaseException), open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)  # of a crash nobody needs to hear
+            faulthandler.disable()
+            os.write(theirs, pickle.dumps(search()))  # a few lines: less than a pipe holds
+        os._exit(0)
+    os.close(theirs)
+    try:
+        ready, _, _ = select.select([ours], [], [], WAITS * seconds)
+        return pickle.loads(os.read(ours, 1 << 16)) if ready else None
+    except (EOFError, pickle.UnpicklingError):
+        return None
+    finally:
+        os.close(ours)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def _is_right(sample: Sample) -> bool:
+    found = sample.backward(sample.douts)
+    if len(found) != len(sample.names):
+        return False
+    order = [*sample.wrong, *(k for k in range(len(found)) if k not in sample.wrong)]
+    outs = sample.forward(sample.x)
+    return all(sample.agrees(k, found[k]) for k in order) and all(map(np.array_equal, outs, sample.outs))
+
+
+def _passes(layer: Any, inputs: Sequence[Any], wrt: Sequence[str] | None) -> bool:
+    return check_layer(layer, *inputs, wrt=wrt, why=False).verdict in ("pass", "inconclusive", "vacuous")
+
+
+def _functions_of(sample: Sample) -> list[_Function]:
+    """The functions that backward runs and that have a source, itself first."""
+    ran: dict[Any, dict[str, Any]] = {}
+
+    def note(frame: Any, event: str, arg: Any) -> None:
+        code = frame.f_code
+        if event == "return" and is_theirs(code.co_filename):
+            ran[code] = dict(frame.f_locals)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        sample.backward(sample.douts)
+    finally:
+        sys.setprofile(before)
+    found = []
+    for code, values in reversed(ran.items()):  # what called comes after what was called
+        owners = [f for f in gc.get_referrers(code) if isinstance(f, types.FunctionType)]
+        is_layers = hasattr(values.get("self"), "backward") or "self" not in values
+        if owners and is_layers and code.co_name not in ("<lambda>", "checking"):
+            function = _Function(owners[0], values)
+            if function.definition is not None:
+                found.append(function)
+    return found

@@ -1,0 +1,93 @@
+"""Why the check of a layer failed: the part at fault, the cause, the line in its class, and an edit that mends it."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .amend import amend
+from .diagnose import explain as diagnose_subject
+from .instrument import statement_at
+from .linearity import first_unlinear
+from .meanings import MEANINGS
+from .methods import line_in
+from .objects import LayerObject
+from .parts import failing_part
+from .report import Report, Why
+from .samples import Deadline, Sample
+from .why import LARGE, NEARBY, WRONG, entries_of, like
+
+UNLINEAR = ("nonlinear-in-dout", "ignores-dout")
+SECONDS = 20.0
+
+
+def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[str] | None) -> Why | None:
+    """The reason for what was found in a layer: the cause by numbers, the line by an edit that mends it.
+
+    Of a layer made of layers it is that of the part at fault. Where no edit mends it the line is the first that is not
+    linear in dout, or the last that the wrong gradients share.
+    """
+    if report.verdict not in WRONG or entries_of(inputs) > LARGE:
+        return None
+
+    def make(arguments: tuple[Any, ...], edit: Any) -> LayerObject:
+        return LayerObject(layer, arguments, wrt)
+
+    def draw(seed: int) -> list[tuple[str, tuple[Any, ...] | None]]:
+        active = sample.subject.active  # targets stay as they are: moved, they may be none
+        return [(text, like(inputs, np.random.default_rng(seed), fewer, active)) for text, fewer in NEARBY]
+
+    inner = failing_part(layer, inputs)
+    if inner is not None:
+        part, given, its = inner
+        why = of_layer(its, part, given, None)
+        if why is not None:
+            said = why.evidence or MEANINGS.get(why.cause, "")
+            home, file = _home(layer), why.file or Path(_home(part)).name
+            return dataclasses.replace(
+                why,
+                evidence=f"in {type(part).__name__}, which it calls: {said}",
+                file="" if file == Path(home).name else file,
+            )
+    sample = Sample(make, tuple(inputs), 0, Deadline(SECONDS))
+    try:
+        found = diagnose_subject(make, draw)
+    except Exception:  # code that raises now and then
+        found = None
+    cause = found.cause if found is not None else "unknown"
+    wrong = [part.name for part in report.arguments if part.verdict == "fail"]
+    place = first_unlinear(sample.backward, sample.douts) if cause in UNLINEAR and sample.error is None else None
+    certain = place is not None
+    if place is None and _home(layer):
+        line = line_in(layer, sample.names[: sample.subject.n_inputs], wrong) or report.line
+        place = (_home(layer), line) if line else None
+    mended = None
+    if sample.error is None:
+        others = [arguments for _, arguments in draw(1) if arguments]
+        mended = amend(layer, inputs, sample, others, wrt=wrt, suspect=place, certain=certain)
+    if mended is not None:
+        place = mended.file, mended.edits[0].line
+    if cause in ("unknown", "raises"):  # near inputs may be out of a layer's domain: the given ones are not
+        told = report.cause if report.cause != "shape-cropped" else None  # which the numbers would have told
+        cause = told or (mended and mended.cause) or ("wrong-term" if place else "unknown")
+    file, line = place or ("", None)
+    return Why(
+        cause,
+        evidence=found.evidence if found else "",
+        suggestion=found.suggestion if found else "",
+        line=line,
+        statement=statement_at(file, line) if line else "",
+        file=Path(file).name if file not in ("", _home(layer)) else "",
+        edits=[edit._asdict() for edit in mended.edits] if mended else [],
+    )
+
+
+def _home(layer: Any) -> str:
+    """The file of a layer's backward; "" if there is none."""
+    code = getattr(inspect.unwrap(type(layer).backward), "__code__", None)
+    return code.co_filename if code else ""

@@ -1,0 +1,154 @@
+"""The report on a wrong layer: the part at fault, the line in its class, a fix that was tried."""
+
+import inspect
+import os
+import time
+
+import numpy as np
+import pytest
+
+import layers
+from gradcheck import check_layer
+from gradcheck.amend import _apart
+from gradcheck.linearity import first_unlinear
+from layers import Layer, Parameter
+
+X = np.random.default_rng(0).standard_normal((4, 3))
+
+
+class Swish(Layer):
+    def forward(self, x):
+        s = 1 / (1 + np.exp(-x))
+        self.cache = x, s
+        return x * s
+
+    def backward(self, dout):
+        x, s = self.cache
+        ds = dout * x
+        dx = dout * s
+        dx += ds * s
+        dx -= ds * s * s
+        return dx
+
+
+class WrongSwish(Swish):
+    def backward(self, dout):
+        x, s = self.cache
+        ds = dout * x
+        dx = dout * s
+        dx += ds * s
+        dx += ds * s * s  # wrong
+        return dx
+
+
+class Clipping(Swish):
+    def backward(self, dout):
+        x, s = self.cache
+        kept = np.clip(dout, -3, 3)  # wrong
+        slope = s + x * s * (1 - s)
+        return kept * slope
+
+
+class Helped(Swish):
+    def backward(self, dout):
+        x, s = self.cache
+        return dout * slope_of(x, s)
+
+
+def slope_of(x, s):
+    rest = 1 + s  # wrong
+    change = x * s * rest
+    return s + change
+
+
+class Chain(Layer):
+    def __init__(self, part):
+        self.W, self.parts = Parameter(np.random.default_rng(1).standard_normal((3, 5))), [part, layers.Tanh()]
+
+    def forward(self, x):
+        self.cache = x
+        out = x @ self.W.value
+        for part in self.parts:
+            out = part.forward(out)
+        return out
+
+    def backward(self, dout):
+        for part in reversed(self.parts):
+            dout = part.backward(dout)
+        self.W.add_grad(self.cache.T @ dout)
+        return dout @ self.W.value.T
+
+
+class TiledSoftmax(Layer):
+    def forward(self, x):
+        self.cache = x
+        return np.tanh(x) @ np.arange(6.0).reshape(3, 2)
+
+    def backward(self, dout):
+        return dout * (1 - self.cache[:, :2] ** 2)  # the product with the matrix is left out
+
+
+def marked(function):
+    lines, start = inspect.getsourcelines(function)
+    return start + next(i for i, line in enumerate(lines) if "# wrong" in line)
+
+
+@pytest.mark.parametrize(
+    ("layer", "where", "after"),
+    [
+        (WrongSwish(), WrongSwish.backward, "dx -= ds * s * s  # wrong"),
+        (Clipping(), Clipping.backward, "kept = (dout)  # wrong"),
+        (Helped(), slope_of, "rest = 1 - s  # wrong"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Layer) else "",
+)
+def test_the_line_of_a_layer_is_that_of_an_edit_with_which_it_passes(layer, where, after):
+    report = check_layer(layer, X)
+    assert report.line == marked(where)
+    assert [edit["after"].strip() for edit in report.why.edits] == [after]
+    assert check_layer(layer, X).verdict == "fail"  # it was tried in memory, in another process
+
+
+def test_of_a_layer_made_of_layers_the_part_at_fault_is_told():
+    report = check_layer(Chain(WrongSwish()), X)
+    assert report.line == marked(WrongSwish.backward)
+    assert report.why.evidence.startswith("in WrongSwish, which it calls: ")
+    assert check_layer(Chain(Swish()), X)
+
+
+def test_a_part_of_another_file_has_its_file_told(monkeypatch):
+    monkeypatch.setattr(layers.Tanh, "backward", lambda self, dout: dout * self.cache, raising=True)
+    report = check_layer(Chain(Swish()), X)
+    assert report.why.evidence.startswith("in Tanh, which it calls")
+
+
+def test_a_right_backward_is_linear_everywhere():
+    layer = Swish()
+    layer.forward(X)
+    assert first_unlinear(lambda douts: layer.backward(*douts), [np.ones_like(X)]) is None
+
+
+def test_the_first_statement_that_is_not_linear_is_found_in_what_is_called():
+    layer = Chain(Clipping())
+    out = layer.forward(X)
+    found = first_unlinear(lambda douts: layer.backward(*douts), [np.ones_like(out)])
+    assert found == (__file__, marked(Clipping.backward))
+
+
+def test_a_gradient_of_a_smaller_shape_is_no_cropped_one_unless_its_values_are():
+    assert check_layer(TiledSoftmax(), X).cause != "shape-cropped"
+
+
+def test_a_factor_is_told_of_a_layer_whose_inputs_have_no_gradient(monkeypatch):
+    add = layers.Embedding.backward
+    monkeypatch.setattr(layers.Embedding, "backward", lambda self, dout: add(self, 1.7 * dout))
+    report = check_layer(layers.Embedding(5, 3, rng=0), np.array([[1, 2], [4, 4], [0, 1], [3, 0]]))
+    assert report.cause == "scale-factor"
+
+
+def test_a_search_that_crashes_or_hangs_costs_no_more_than_itself():
+    started = time.perf_counter()
+    assert _apart(os.abort, 5.0) is None
+    assert _apart(lambda: time.sleep(60), 0.3) is None
+    assert time.perf_counter() - started < 30
+    assert _apart(lambda: "found", 5.0) == "found"
