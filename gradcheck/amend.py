@@ -45,12 +45,11 @@ class _Function:
     def __init__(self, function: Any, values: dict[str, Any]) -> None:
         code = function.__code__
         self.function, self.values, self.file = function, values, code.co_filename
-        self.definition = definition_of(code.co_filename, code.co_name, code.co_firstlineno)
+        self.definition: Any = definition_of(code.co_filename, code.co_name, code.co_firstlineno)
         self.text = Text(read(Path(code.co_filename)))
 
     def place(self, wrong: list[Any], total: int, *, is_main: bool) -> Place:
         """Where edits may go."""
-        assert self.definition is not None
         role = "main" if is_main else "helper"
         return Place(self.text, Body(self.definition), self.values, wrong, total, role=role)
 
@@ -67,7 +66,6 @@ class _Function:
         SyntaxError
             If it is no longer the same function, or no Python.
         """
-        assert self.definition is not None
         original = self.function.__code__
         text = self.text.replaced(change.spans)
         lines = self.definition.lineno, self.definition.end_lineno or self.definition.lineno
@@ -126,7 +124,7 @@ def _search(
     suspect: tuple[str, int] | None,
     elsewhere: int,
 ) -> Amended | None:
-    functions = _functions_of(sample)
+    functions = functions_of(sample)
     wrong = [(k, sample.names[k], sample.x[k].shape, np.shape(sample.returned[k])) for k in sample.wrong
              if k < len(sample.returned)]  # fmt: skip
     candidates = [
@@ -189,7 +187,7 @@ def _passes(layer: Any, inputs: Sequence[Any], wrt: Sequence[str] | None) -> boo
     return check_layer(layer, *inputs, wrt=wrt, why=False).verdict in ("pass", "inconclusive", "vacuous")
 
 
-def _functions_of(sample: Sample) -> list[_Function]:
+def functions_of(sample: Sample) -> list[_Function]:
     """The functions that backward runs and that have a source, itself first."""
     ran: dict[Any, dict[str, Any]] = {}
 

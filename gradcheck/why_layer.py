@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .amend import amend
+from .amend import amend, functions_of
 from .diagnose import explain as diagnose_subject
 from .instrument import statement_at
 from .linearity import first_unlinear
@@ -63,6 +64,8 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
     wrong = [part.name for part in report.arguments if part.verdict == "fail"]
     place = first_unlinear(sample.backward, sample.douts) if cause in UNLINEAR and sample.error is None else None
     certain = place is not None
+    if cause == "unfinished" and not set(wrong) & set(sample.names[: sample.subject.n_inputs]):
+        place = _where_parameters_are_due(sample)
     if place is None and _home(layer):
         line = line_in(layer, sample.names[: sample.subject.n_inputs], wrong) or report.line
         place = (_home(layer), line) if line else None
@@ -85,6 +88,13 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
         file=Path(file).name if file not in ("", _home(layer)) else "",
         edits=[edit._asdict() for edit in mended.edits] if mended else [],
     )
+
+
+def _where_parameters_are_due(sample: Sample) -> tuple[str, int] | None:
+    """The innermost function of backward in which gradients of parameters are added, or else backward itself."""
+    ran = [function for function in functions_of(sample) if function.definition is not None]
+    adding = [function for function in ran if ".add_grad" in ast.unparse(function.definition)]
+    return next(((f.file, f.definition.lineno) for f in [*reversed(adding), *ran]), None)
 
 
 def _home(layer: Any) -> str:
