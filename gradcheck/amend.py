@@ -188,26 +188,31 @@ def _passes(layer: Any, inputs: Sequence[Any], wrt: Sequence[str] | None) -> boo
 
 
 def functions_of(sample: Sample) -> list[_Function]:
-    """The functions that backward runs and that have a source, itself first."""
-    ran: dict[Any, dict[str, Any]] = {}
-
-    def note(frame: Any, event: str, arg: Any) -> None:
-        code = frame.f_code
-        if event == "return" and is_theirs(code.co_filename):
-            ran[code] = dict(frame.f_locals)
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        sample.backward(sample.douts)
-    finally:
-        sys.setprofile(before)
+    """The functions that backward runs, forward does not, and that have a source; itself first."""
+    forward = _ran(lambda: sample.forward(sample.x))
     found = []
-    for code, values in reversed(ran.items()):  # what called comes after what was called
+    for code, values in reversed(_ran(lambda: sample.backward(sample.douts)).items()):  # callers come after the called
         owners = [f for f in gc.get_referrers(code) if isinstance(f, types.FunctionType)]
         is_layers = hasattr(values.get("self"), "backward") or "self" not in values
-        if owners and is_layers and code.co_name not in ("<lambda>", "checking"):
+        if owners and is_layers and code not in forward and code.co_name not in ("<lambda>", "checking"):
             function = _Function(owners[0], values)
             if function.definition is not None:
                 found.append(function)
     return found
+
+
+def _ran(call: Callable[[], Any]) -> dict[Any, dict[str, Any]]:
+    """The code that ran, with what its names held at last, in the order in which it came to an end."""
+    ran: dict[Any, dict[str, Any]] = {}
+
+    def note(frame: Any, event: str, arg: Any) -> None:
+        if event == "return" and is_theirs(frame.f_code.co_filename):
+            ran[frame.f_code] = dict(frame.f_locals)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(before)
+    return ran
