@@ -4,6 +4,7 @@ import numpy as np
 
 from ._checks import as_rows, check_positive
 from ._sequence_checks import as_steps, check_lengths
+from .activations import row_sum
 from .base import Layer, Parameter
 from .initializers import lecun_normal
 
@@ -196,7 +197,7 @@ class Recurrent(Layer):
                 Wx, Wh, b = (getattr(self, f"{name}{suffix}") for name in ("Wx", "Wh", "b"))
                 columns = _columns(dz)
                 Wx.add_grad_matmul(_columns(inputs), columns.T)
-                b.add_grad(columns.sum(axis=1))
+                b.add_grad(row_sum(columns)[:, 0])
                 columns = columns if dproduct is dz else _columns(dproduct)
                 Wh.add_grad_matmul(_columns(self._previous(cache)), columns.T)
                 if i or need_dx:
