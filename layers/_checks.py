@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 
-def as_rows(name: str, x: Any, features: int, dtype: Any) -> tuple[tuple[int, ...], np.ndarray]:
+def feature_rows(name: str, x: Any, features: int, dtype: Any) -> tuple[tuple[int, ...], np.ndarray]:
     """The shape of `x`, (N, d1, ..., dk), and `x` in `dtype` as rows (N, `features`), d1 * ... * dk of them."""
     x = np.asarray(x, dtype)
     if x.ndim == 2 and x.shape[1] == features:

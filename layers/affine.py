@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._checks import as_rows, check_positive
+from ._checks import check_positive, feature_rows
 from ._images import column_sums
 from .base import Layer, Parameter
 from .initializers import he_normal
@@ -53,7 +53,7 @@ class Affine(Layer):
 
     def forward(self, x):
         W = self.W.value
-        self.cache = _, rows = as_rows("x", x, len(W), W.dtype)  # (N, d1, ..., dk) -> (N, D)
+        self.cache = _, rows = feature_rows("x", x, len(W), W.dtype)  # (N, d1, ..., dk) -> (N, D)
         out = rows.dot(W)  # of few rows, half the overhead of @
         out += self.b.value[None]  # (1, M): one row is added at once, without broadcasting
         return out

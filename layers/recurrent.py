@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._checks import as_rows, check_positive
+from ._checks import check_positive, feature_rows
 from ._sequence_checks import as_steps, check_lengths
 from .activations import row_sum
 from .base import Layer, Parameter
@@ -132,7 +132,7 @@ class Recurrent(Layer):
             raise ValueError(
                 "step must go forward in time, but one direction starts at the end; got bidirectional=True"
             )
-        _, x = as_rows("x", x, self.in_features, self.Wx.value.dtype)
+        _, x = feature_rows("x", x, self.in_features, self.Wx.value.dtype)
         names = self.state_names
         if state is not None and not (isinstance(state, (tuple, list)) and len(state) == len(names)):
             raise ValueError(
