@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from layers import BatchNorm, LayerNorm
+from layers import BatchNorm, LayerNorm, _norms
 
 from .differences import assert_backward_is_right
 
@@ -195,3 +195,22 @@ def test_layer_norm_refuses_another_width(shape):
 def test_an_option_out_of_range_is_refused_by_name(make, name):
     with pytest.raises(ValueError, match=f"{name} must be"):
         make()
+
+
+@pytest.mark.parametrize("shape", [(7, 4), (3, 4, 5, 2)])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_compiled_passes_do_what_numpy_does(shape, training, compiled_loops, monkeypatch):
+    rng = np.random.default_rng(0)
+    x, dout = 100 + rng.standard_normal(shape), rng.standard_normal(shape)
+
+    def results():
+        layer = BatchNorm(4, dtype=np.float64).train(training)
+        layer.gamma.value, layer.beta.value = [1.0, -2.0, 0.5, 0.0], [1.0, 2.0, 3.0, 4.0]
+        out, dx = layer.forward(x), layer.backward(dout)
+        return out, dx, layer.gamma.grad, layer.beta.grad, layer.running_mean, layer.running_var
+
+    plain = results()
+    loops = compiled_loops("_norms_compiled")
+    monkeypatch.setattr(_norms, "fastest", lambda rows: loops)
+    for mine, exact in zip(results(), plain):
+        np.testing.assert_allclose(mine, exact, rtol=1e-10, atol=1e-12)

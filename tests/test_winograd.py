@@ -1,10 +1,5 @@
 """Winograd's convolution is a faster way to the same numbers: the plain way in float64 is the reference."""
 
-import importlib.util
-import pathlib
-import sys
-import types
-
 import numpy as np
 import pytest
 
@@ -100,14 +95,8 @@ def test_other_convolutions_go_the_plain_way(options):
     assert not Conv2D(16, 16, **settings)._winograd(np.empty((20, 20, 32, 1, 16), options.get("dtype", np.float32)))
 
 
-def test_the_compiled_loops_do_what_the_formulas_do(monkeypatch):
-    numba = types.ModuleType("numba")
-    numba.njit = lambda **options: lambda function: function  # the loops themselves, in Python
-    monkeypatch.setitem(sys.modules, "numba", numba)
-    path = pathlib.Path(_tiles.__file__).with_name("_tiles_compiled.py")
-    spec = importlib.util.spec_from_file_location("layers._loops", path)
-    compiled = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(compiled)
+def test_the_compiled_loops_do_what_the_formulas_do(compiled_loops):
+    compiled = compiled_loops("_tiles_compiled")
     frame, points, dy = draw(10, 14, 2, 3), draw(6, 6, 2, 3, 2, 3), draw(8, 12, 2, 3)
     for name, argument in (("to_points", frame), ("from_points", points), ("from_outputs", dy)):
         np.testing.assert_allclose(
