@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
 import re
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,7 @@ import numpy as np
 
 from .check import check, check_loss
 from .report import Report
+from .standins import Lacking
 
 Function = Callable[..., Any]
 CACHE = re.compile(r"cache|ctx|context|saved|memo|meta", re.IGNORECASE)
@@ -112,7 +115,10 @@ def _forward_form(forward: Function, backward: Function) -> Function:
             outs, cache = (result,), arguments[0] if len(arguments) == 1 else arguments
         if set(roles) <= {"dout", "cache"}:
             return (*outs, cache)
-        return (*outs, {**dict(zip(parameters, arguments)), "cache": cache, "out": outs[0]})
+        values = result if isinstance(result, tuple) else ()
+        named = {**dict(zip(parameters, arguments)), **dict(zip(returned_names(forward), values))}
+        named |= {str(i): value for i, value in enumerate(values or arguments)}
+        return (*outs, {**named, "cache": cache, "out": outs[0]})
 
     return wrapped
 
@@ -129,6 +135,8 @@ def _backward_form(forward: Function, backward: Function) -> Function:
         *douts, cache = arguments
         known = {"cache": cache} if plain else cache
         rest = iter(douts)
+        if not set(roles) - {"dout"} <= set(known):
+            raise Lacking("arguments that forward neither takes nor returns")
         return backward(*[next(rest) if role == "dout" else known[role] for role in roles])
 
     return wrapped
@@ -141,14 +149,29 @@ def required(function: Function) -> list[str]:
     return [p.name for p in parameters if p.default is p.empty and p.kind in positional]
 
 
-def backward_roles(forward: Function, backward: Function) -> list[str]:
-    """What each parameter of backward is: ``dout``, ``cache``, ``out``, or the name of a forward's parameter.
+@functools.cache
+def returned_names(function: Function) -> list[str]:
+    """What a function calls the values that it returns, "" where that is no name."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, SyntaxError, TypeError):
+        return []
+    returned = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return)]
+    values = returned[-1].elts if returned and isinstance(returned[-1], ast.Tuple) else []
+    return [value.id if isinstance(value, ast.Name) else "" for value in values]
 
-    The last of several parameters is the cache unless a name says otherwise, as in ``relu_backward(dout, x)``.
+
+def backward_roles(forward: Function, backward: Function) -> list[str]:
+    """What each parameter of backward is: ``dout``, ``cache``, ``out``, or what forward takes or returns by that name.
+
+    The last of several parameters is the cache unless a name says otherwise, as in ``relu_backward(dout, x)``. A number
+    is the place of a value that forward returns, ``unit_backward(dunit, unit, norm)``, or takes, if it returns but one.
     """
-    given = inspect.signature(forward).parameters
+    given = {*inspect.signature(forward).parameters, *returned_names(forward)}
     names = required(backward)
     roles = ["cache" if CACHE.search(name) else name if name in given else "" for name in names]
+    if len(roles) > 2 and not any(roles) and not any(name.lower().startswith(("d", "g")) for name in names[1:]):
+        return ["dout", *map(str, range(len(roles) - 1))]
     if len(roles) > 1 and not any(roles):
         roles[-1] = "out" if names[-1].lower() in OUTPUT else "cache"
     return [

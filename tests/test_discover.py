@@ -502,3 +502,29 @@ def test_a_net_is_checked_with_each_of_its_options(found):
     assert [sweep(pair).verdict for pair in found(text.replace("* mask * gamma)}", "* gamma)}")).pairs] == [
         "pass", "pass", "fail"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("returned", ["unit, norm", "1 * unit, 1 * norm", "unit, (x, norm)"])
+def test_backward_may_take_what_forward_returns(found, returned):
+    text = f"""
+    import numpy as np
+    def unit_forward(x):
+        norm = np.sqrt(np.sum(x**2, axis=1, keepdims=True))
+        unit = x / norm
+        return {returned}
+    def unit_backward(dunit, unit, norm):
+        return (dunit - unit * np.sum(dunit * unit, axis=1, keepdims=True)) / norm
+    """
+    if "(x" in returned:
+        text = text.replace("dunit, unit, norm):", "dunit, cache):\n        norm, unit = cache[1], cache[0] / cache[1]")
+    assert sweep(found(text).pairs[0]).verdict == "pass"
+    assert sweep(found(text.replace("dunit - unit", "dunit + unit")).pairs[0]).verdict == "fail"
+
+
+@pytest.mark.parametrize(("more", "verdict"), [("", "pass"), (", bias", "vacuous")])
+def test_backward_may_call_what_forward_takes_by_other_names(found, more, verdict):
+    text = f"""
+    def scale_forward(x, w): return x * w
+    def scale_backward(upstream, inputs, weights{more}): return upstream * weights, upstream * inputs
+    """
+    assert sweep(found(text).pairs[0]).verdict == verdict
