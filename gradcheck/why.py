@@ -204,8 +204,8 @@ def _together(
         evidence, suggestion = diagnosis.evidence, diagnosis.suggestion
     if cause == "unknown" and accusation is not None and report.verdict == "fail":
         cause = "wrong-term"  # of which no more is known than the line
-    written = cause.startswith("mutates") and mended is not None  # the fix is a copy made earlier
-    line, cleared = mended.edits[0].line if mended is not None and not written else shown, list[str]()
+    earlier = cause.startswith(("mutates", "undefined"))  # the fix is a copy, or an entry of the cache
+    line, cleared = mended.edits[0].line if mended is not None and not (earlier and shown) else shown, list[str]()
     if accusation is not None and accusation.line == line:
         cleared = accusation.cleared
     if guilty is not None:

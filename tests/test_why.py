@@ -138,3 +138,11 @@ def test_the_line_is_that_of_the_mistake(slip, report_of):
     assert report.verdict in ("fail", "error")
     assert report.cause == cause
     assert abs(report.line - line) <= ("spatial" in name)  # there it is the call
+
+
+def test_a_name_that_is_not_packed_is_told_where_it_is_used(report_of):
+    text = NORM.replace("mean, var, eps)", "mean, var)").replace("mean, var, eps = cache", "mean, var = cache")
+    report = report_of(text, "batchnorm")
+    assert report.cause == "undefined-name"
+    assert report.line == 15
+    assert [edit["line"] for edit in report.why.edits] == [10, 14]
