@@ -34,11 +34,11 @@ def moments(rows, D):
     """
     n, N = max(1, rows.size // D), rows.shape[1] // D
     first = total(lambda part: [column_sums(rows[part])], rows, D)[0] / n
-    stored, _ = centre(rows, np.tile(first, N))
+    stored, _ = centre(rows, repeated(first, N))
     error, squares = (
         sums / n for sums in total(lambda part: (column_sums(stored[part]), _dots(stored[part], stored[part])), rows, D)
     )
-    return stored, np.tile(error, N), first + error, np.maximum(squares - error * error, 0)
+    return stored, repeated(error, N), first + error, np.maximum(squares - error * error, 0)
 
 
 def scale(stored, shift, factor, offset, out):
@@ -63,13 +63,18 @@ def scale_back(dout, stored, shift, slope, offset, factor, dx):
 
 def total(terms, rows, D):
     """What ``terms(part)`` sums up, over all parts of the rows and all N; each (N D,) -> (D,)."""
-    parts = zip(*in_parts(terms, len(rows), rows.size))
-    return [sum(part).reshape(-1, D).sum(axis=0) for part in parts]
+    sums = [sum(part) for part in zip(*in_parts(terms, len(rows), rows.size))]
+    return sums if rows.shape[1] == D else [each.reshape(-1, D).sum(axis=0) for each in sums]
+
+
+def repeated(vector, N):
+    """(D,) -> (N D,)."""
+    return vector if N == 1 else np.tile(vector, N)
 
 
 def _dots(a, b):
     """Sums over rows of ``a * b``, (R, D) -> (D,): some rows at a time, which stay in the cache and round less."""
-    step = min(256, max(1, (1 << 15) // max(1, a.shape[1])))
+    step = min(256, max(1, (1 << 16) // max(1, a.shape[1])))
     return sum(column_sums(a[i : i + step] * b[i : i + step]) for i in range(0, max(1, len(a)), step))
 
 

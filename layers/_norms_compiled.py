@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from ._norms import total
+from ._norms import repeated, total
 
 options = {"cache": True, "nogil": True, "fastmath": {"contract"}}
 
@@ -15,7 +15,7 @@ def centre(rows, mean):
 def moments(rows, D):
     n, N = max(1, rows.size // D), rows.shape[1] // D
     mean = (total(lambda part: [_sums(rows[part])], rows, D)[0] / n).astype(rows.dtype)
-    shift = np.tile(mean, N)
+    shift = repeated(mean, N)
     var = total(lambda part: [_squares(rows[part], shift)], rows, D)[0] / n
     return rows, shift, mean, var.astype(rows.dtype)
 

@@ -84,10 +84,10 @@ class BatchNorm(Layer):
             stored, shift, mean, var = passes.moments(rows, len(gamma))
             self._update_running(mean, var, x.size // len(gamma))
         else:
-            (stored, shift), var = passes.centre(rows, np.tile(self.running_mean, N)), self.running_var
+            (stored, shift), var = passes.centre(rows, _norms.repeated(self.running_mean, N)), self.running_var
         inv_std = 1 / np.sqrt(var + self.eps)  # (D,)
         self.cache = stored, shift, inv_std, self.training  # x_hat = (stored - shift) inv_std
-        factor, beta, out = np.tile(gamma * inv_std, N), np.tile(self.beta.value, N), np.empty_like(rows)
+        factor, beta, out = _norms.repeated(gamma * inv_std, N), _norms.repeated(self.beta.value, N), np.empty_like(rows)
         in_parts(lambda part: passes.scale(stored[part], shift, factor, beta, out[part]), len(rows), rows.size)
         return _from_rows(out, x.shape)
 
@@ -101,9 +101,9 @@ class BatchNorm(Layer):
         self.beta.add_grad(dbeta)
         factor, n = self.gamma.value * inv_std, max(1, dout.size // D)
         if not training:
-            return _from_rows(dout * np.tile(factor, N), shape)
+            return _from_rows(dout * _norms.repeated(factor, N), shape)
         slope, offset = inv_std * dgamma / -n, dbeta / -n  # through the variance, through the mean
-        slope, offset, factor = (np.tile(vector, N) for vector in (slope, offset, factor))
+        slope, offset, factor = (_norms.repeated(vector, N) for vector in (slope, offset, factor))
         dx = np.empty_like(dout)
 
         def write(part):
