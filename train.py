@@ -17,11 +17,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
+import layers  # isort: skip  # before NumPy, see layers/_idle.py
 import numpy as np
 import threadpoolctl
 
 import data
-import layers
 import models
 import optim
 from layers import initializers

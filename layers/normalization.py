@@ -87,7 +87,11 @@ class BatchNorm(Layer):
             (stored, shift), var = passes.centre(rows, _norms.repeated(self.running_mean, N)), self.running_var
         inv_std = 1 / np.sqrt(var + self.eps)  # (D,)
         self.cache = stored, shift, inv_std, self.training  # x_hat = (stored - shift) inv_std
-        factor, beta, out = _norms.repeated(gamma * inv_std, N), _norms.repeated(self.beta.value, N), np.empty_like(rows)
+        factor, beta, out = (
+            _norms.repeated(gamma * inv_std, N),
+            _norms.repeated(self.beta.value, N),
+            np.empty_like(rows),
+        )
         in_parts(lambda part: passes.scale(stored[part], shift, factor, beta, out[part]), len(rows), rows.size)
         return _from_rows(out, x.shape)
 
