@@ -112,8 +112,6 @@ def amend(
     seconds : float > 0, default 2
         Of a processor's time, after which the search is given up.
     """
-    if not sample.wrong:
-        return None
     return _apart(lambda: _search(layer, inputs, sample, others, wrt, suspect, 100 if certain else ELSEWHERE), seconds)
 
 
