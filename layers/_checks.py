@@ -21,12 +21,12 @@ def feature_rows(name: str, x: Any, features: int, dtype: Any) -> tuple[tuple[in
     return x.shape, x.reshape(len(x), features)  # N may be 0
 
 
-def check_positive(name: str, value: Any) -> Any:
-    """`value`, a whole number of at least 1."""
+def check_positive(name: str, value: Any, low: int = 1) -> Any:
+    """`value`, a whole number of at least `low`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be a whole number of at least 1; got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}")
+        raise TypeError(f"{name} must be a whole number of at least {low}; got {value!r}")
+    if value < low:
+        raise ValueError(f"{name} must be a whole number of at least {low}; got {value!r}")
     return int(value)
 
 

@@ -212,7 +212,7 @@ class MultiHeadAttention(Layer):
         self.turns = [RotaryEncoding(embed_dim // num_heads) for _ in "qk"] if rotary else []
 
     def forward(self, query, key=None, value=None, mask=None):
-        self.cache = 1 + (key is not None) + (value is not None)  # arrays given
+        self.cache = key is not None, value is not None
         key = query if key is None else key
         value = key if value is None else value
         dtype = self.proj.W.value.dtype
@@ -235,20 +235,19 @@ class MultiHeadAttention(Layer):
         return self.proj.forward(self._merge(heads))
 
     def backward(self, dout):
-        given = self.cache
+        key_given, value_given = self.cache
         dq, dk, dv = self.attend.backward(self._split(self.proj.backward(dout)))
         if self.turns:
             dq, dk = (turn.backward(dheads) for turn, dheads in zip(self.turns, (dq, dk)))
         dquery = self.query.backward(self._merge(dq))
         dkey = self.key.backward(self._merge(dk))
         dvalue = self.value.backward(self._merge(dv))
-        if given == 3:
-            return dquery, dkey, dvalue
-        dkey += dvalue  # one array was used as key and value: gradients add
-        if given == 2:
-            return dquery, dkey
-        dquery += dkey
-        return dquery
+        if not value_given:
+            dkey += dvalue  # one array was key and value: gradients add
+        if not key_given:
+            dquery += dkey
+        gradients = [dquery] + [dkey] * key_given + [dvalue] * value_given
+        return tuple(gradients) if len(gradients) > 1 else dquery
 
     def _split(self, x):
         """(N, T, D) -> (N, h, T, D / h), a view."""

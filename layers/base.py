@@ -115,8 +115,8 @@ class Layer:
 
     ``forward(*inputs) -> out`` leaves in ``self.cache`` what ``backward(dout) -> dx`` needs. With several inputs
     `backward` returns a tuple, one gradient per differentiable input; with several outputs it takes one `dout` each,
-    None for an output that nobody used. Attributes that are a `Parameter`, a `Layer`, or a list of layers are found
-    by `parameters`; arrays named in the class attribute `buffers` are saved with them but not trained.
+    None for an output that nobody used. Attributes that are a `Parameter`, a `Layer`, or a list or dict of layers are
+    found by `parameters`; arrays named in the class attribute `buffers` are saved with them but not trained.
 
     Raises
     ------
@@ -172,10 +172,7 @@ class Layer:
     def children(self) -> Iterator[tuple[str, Layer]]:
         """Direct sublayers with their names, in the order in which they were assigned."""
         for name, value in vars(self).items():
-            if isinstance(value, Layer):
-                yield name, value
-            elif isinstance(value, (list, tuple)):
-                yield from ((f"{name}.{i}", layer) for i, layer in enumerate(value) if isinstance(layer, Layer))
+            yield from _layers_in(name, value)
 
     def walk(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
         """The layer and all below it, with dotted names; the layer itself has the name given as `prefix`."""
@@ -297,11 +294,22 @@ class Layer:
 _TRAIN = [True]
 
 
+def _layers_in(name: str, value: Any) -> Iterator[tuple[str, Layer]]:
+    """A layer, or those in a list, tuple or dict, however deep, with dotted names."""
+    if isinstance(value, Layer):
+        yield name, value
+    elif isinstance(value, (list, tuple, dict)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _layers_in(f"{name}.{key}", item)
+
+
 def _has_layers(value: Any) -> bool:
-    return isinstance(value, Layer) or (isinstance(value, (list, tuple)) and any(map(_has_layers, value)))
+    return next(_layers_in("", value), None) is not None
 
 
 def _tied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _tied(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(_tied(item) for item in value)
     return value.tied() if isinstance(value, Layer) else value

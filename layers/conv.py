@@ -213,7 +213,7 @@ class Conv1D(Conv2D):
             out_channels,
             (1, kernel_size),
             stride=(1, stride),
-            padding=(0, padding),
+            padding=(0, check_positive("padding", padding, low=0)),
             dilation=(1, check_positive("dilation", dilation)),
             **options,
         )

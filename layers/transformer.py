@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._checks import check_positive
+from ._sequence_checks import check_mask
 from .activations import GELU
 from .attention import MultiHeadAttention
 from .base import Layer
@@ -29,6 +30,13 @@ class FeedForward(Layer):
     dtype : dtype, default float32
         Of the parameters, the outputs and the gradients.
 
+    Raises
+    ------
+    TypeError
+        If `activation` is not a layer.
+    ValueError
+        If `x` does not have shape (N, T, `embed_dim`).
+
     Examples
     --------
     >>> FeedForward(4, rng=0).forward(np.ones((2, 3, 4))).shape
@@ -40,6 +48,8 @@ class FeedForward(Layer):
         rng = np.random.default_rng(rng)
         self.up = TemporalAffine(embed_dim, hidden_dim, rng=rng, dtype=dtype)
         self.activation = GELU(approximate="tanh") if activation is None else activation
+        if not isinstance(self.activation, Layer):
+            raise TypeError(f"activation must be a layer, such as ReLU(); got {activation!r}")
         self.dropout = Dropout(dropout, rng=rng)
         self.down = TemporalAffine(hidden_dim, embed_dim, rng=rng, dtype=dtype)
 
@@ -227,6 +237,9 @@ class DecoderLayer(Layer):
         self.feed_forward = NormedResidual(feed_forward, embed_dim, **options)
 
     def forward(self, x, memory, mask=None, memory_mask=None):
+        if memory_mask is not None:
+            shape = (len(x), np.shape(x)[1], np.shape(memory)[1])
+            memory_mask = check_mask("memory_mask", memory_mask, shape, "True where a step of x may attend to memory")
         x = self.attention.forward(x, mask=mask)
         x = self.cross_attention.forward(x, memory, mask=memory_mask)
         return self.feed_forward.forward(x)

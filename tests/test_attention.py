@@ -273,3 +273,19 @@ def test_patches_go_row_by_row_and_each_is_a_filter():
                 expected = (patch * filters[..., m]).sum(axis=(1, 2, 3)) + layer.proj.b.value[m]
                 np.testing.assert_allclose(out[:, 3 * row + column, m], expected, rtol=1e-11, atol=1e-13)
     assert_gradients(layer, x)
+
+
+def test_a_value_without_a_key_gets_its_own_gradient():
+    query, value = np.random.default_rng(0).standard_normal((2, 2, 3, 4))
+    layer = MultiHeadAttention(4, 2, rng=0, dtype=np.float64)
+    assert_gradients(layer, query, None, value)
+    same, alone = layer.forward(query, query, value), layer.forward(query, None, value)
+    np.testing.assert_array_equal(same, alone)
+
+
+def test_a_mask_of_the_memory_is_refused_by_its_own_name():
+    x, memory = np.zeros((2, 3, 4)), np.zeros((2, 5, 4))
+    with pytest.raises(ValueError, match=r"memory_mask must have shape \(2, 3, 5\)"):
+        DecoderLayer(4, 2).forward(x, memory, memory_mask=np.ones((2, 3, 4), bool))
+    with pytest.raises(TypeError, match="activation must be a layer, such as ReLU"):
+        FeedForward(4, activation="relu")

@@ -316,3 +316,23 @@ def test_a_copy_has_weights_of_its_own(duplicate):
 def test_the_repr_tells_shapes_and_options():
     assert repr(Affine(2, 3)) == "Affine(W: (2, 3), b: (3,))"
     assert repr(Dropout(0.5)) == "Dropout(rate=0.5)"
+
+
+def test_layers_in_lists_of_lists_and_in_dicts_are_found_and_tied():
+    class Branches(Layer):
+        def __init__(self):
+            self.heads = {"left": [[Affine(2, 3, rng=0)], Affine(2, 3, rng=1)]}
+
+        def forward(self, x):
+            first, second = self.heads["left"]
+            return first[0].forward(x) + second.forward(x)
+
+        def backward(self, dout):
+            first, second = self.heads["left"]
+            return first[0].backward(dout) + second.backward(dout)
+
+    layer = Branches()
+    assert list(layer.parameters()) == [f"heads.left.{place}.{name}" for place in ("0.0", "1") for name in "Wb"]
+    twin = layer.tied()
+    assert twin.heads["left"][1] is not layer.heads["left"][1]
+    assert twin.heads["left"][1].W is layer.heads["left"][1].W

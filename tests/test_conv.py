@@ -291,7 +291,7 @@ def test_other_shapes_than_n_c_h_w_are_refused(layer_type, shape):
         ({"kernel_size": 0}, "kernel_size must be a whole number of at least 1; got 0"),
         ({"kernel_size": 3, "stride": 0}, "stride must be a whole number of at least 1; got 0"),
         ({"kernel_size": 3, "dilation": 0}, "dilation must be a whole number of at least 1; got 0"),
-        ({"kernel_size": 3, "padding": -1}, "padding must be a whole number of at least 0, "),
+        ({"kernel_size": 3, "padding": -1}, "padding must be a whole number of at least 0; got -1"),
         ({"kernel_size": 3, "groups": 4}, "groups must divide in_channels and out_channels; got groups = 4"),
         ({"kernel_size": 8, "padding": 1}, r"kernel_size must not exceed .* at most \(1, 7\) .*; got \(1, 8\)"),
     ],
