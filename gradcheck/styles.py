@@ -78,6 +78,10 @@ def _forward(forward: Any, caller: Any, returns_cache: bool, is_loss: bool) -> C
         self.__dict__["_called"] = caller is not None
         try:
             out = (caller or forward)(self, *arguments, **options)
+        except Exception:
+            if caller is None:
+                raise
+            out = forward(self, *arguments, **options)  # a __call__ that was never finished
         finally:
             self.__dict__["_called"] = False
         if returns_cache:

@@ -171,6 +171,16 @@ def test_a_window_or_a_shape_may_have_to_be_a_tuple(swept):
     assert swept(text).verdict == "fail"
 
 
+def test_a_call_that_is_not_finished_is_no_forward(swept):
+    text = """
+        class Double:
+            def __call__(self, x): return self.forward()
+            def forward(self, x): return 2 * x
+            def backward(self, dout): return 2 * dout
+        """
+    assert swept(text).verdict == "pass"
+
+
 def test_what_needs_more_than_its_forward_knows_is_not_accused(swept):
     text = """
         class Softmax:
