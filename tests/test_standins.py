@@ -199,3 +199,19 @@ def test_columns_of_six_axes_are_added_up_at_their_places(swept, sixth, verdict)
     reports, _ = swept(before.replace("cols = cache", "kept = cache") + six.lstrip("\n") + after.split("return dx, ")[1]
                        .replace("cols", "kept"))  # fmt: skip
     assert reports["conv_im2col"].verdict == verdict
+
+
+def test_a_second_backward_that_needs_what_is_absent_accuses_nobody(swept):
+    reports, _ = swept(
+        """
+        from course.tools import again
+        class Twice:
+            def forward(self, x):
+                self.fresh = True
+                return 2 * x
+            def backward(self, dout):
+                fresh, self.fresh = self.fresh, False
+                return 2 * dout if fresh else again(dout)
+        """
+    )
+    assert reports["Twice"].verdict == "pass"
