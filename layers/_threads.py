@@ -1,6 +1,7 @@
 """Work in parts, shared among as many threads as BLAS may use."""
 
 import functools
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -75,3 +76,7 @@ def _blas():
 @functools.cache
 def _pool():
     return ThreadPoolExecutor(thread_name_prefix="layerwise")
+
+
+if hasattr(os, "register_at_fork"):  # threads do not come along into a forked process, which would wait for them
+    os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -1,5 +1,8 @@
 """A batch in blocks, on threads, is the batch at once."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -71,3 +74,17 @@ def test_an_elementwise_formula_keeps_the_order_in_memory(small_blocks):
     out = elementwise(lambda a, b, out: np.add(a, b, out=out), x, other)
     assert out.strides == x.strides
     assert (out == x + other).all()
+
+
+def test_a_forked_process_has_threads_of_its_own():
+    code = """
+import os
+from layers import _threads
+_threads._blas = lambda: type("Blas", (), {"num_threads": 2, "set_num_threads": lambda self, n: None})()
+assert _threads.each(abs, [-1, -2]) == [1, 2]
+child = os.fork() if hasattr(os, "fork") else os._exit(0)
+if child == 0:
+    os._exit(_threads.each(abs, [-3, -4]) != [3, 4])
+assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
