@@ -34,9 +34,10 @@ def exchanged(place: Place) -> Iterator[Change]:
             if isinstance(name.ctx, ast.Load) and is_whole(place.values.get(name.id)):
                 alike.setdefault(name.id, []).append(name)
         for a, b in itertools.combinations(alike, 2):
+            cause: str | None = _cause_of_indices(place, a, b)
             for first, second in itertools.product(alike[a], alike[b]):
-                yield place.put("exchange", "wrong-index", (first, b), (second, a))
-            yield place.put("exchange", "wrong-index", *((n, b) for n in alike[a]), *((n, a) for n in alike[b]))
+                yield place.put("exchange", cause, (first, b), (second, a))
+            yield place.put("exchange", cause, *((n, b) for n in alike[a]), *((n, a) for n in alike[b]))
     for node in place.nodes:
         if isinstance(node, (ast.Subscript, ast.Call)):
             several = node.args if isinstance(node, ast.Call) else getattr(node.slice, "elts", [])
@@ -51,17 +52,24 @@ def renamed(place: Place) -> Iterator[Change]:
         if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load) or node.id not in place.values:
             continue
         whole = is_whole(place.values[node.id])
-        cause = _cause_of_whole(place, node) if whole else "wrong-term"
         names = [name for name in place.scalars if whole and ".shape[" in name]
         names += [name for name, value in place.values.items() if _are_alike(place.values[node.id], value)]
-        yield from (place.put("rename", cause, (node, name)) for name in names if name != node.id)
+        for name in names:
+            if name != node.id:
+                cause = _cause_of_whole(place, node, name) if whole else "wrong-term"
+                yield place.put("rename", cause, (node, name))
 
 
-def _cause_of_whole(place: Place, node: ast.Name) -> str:
+def _cause_of_indices(place: Place, *names: str) -> str:
+    """Of one taken for the other: two sizes, which is right where they are equal, or indices."""
+    return "config-hardcoded" if set(names) <= set(place.scalars) else "wrong-index"
+
+
+def _cause_of_whole(place: Place, node: ast.Name, name: str) -> str:
     """What it is to take one whole number for another: as an index, or as the size of something."""
     for outer in place.body.around(node):
         if isinstance(outer, (ast.Subscript, ast.Slice)):
-            return "wrong-index"
+            return _cause_of_indices(place, node.id, name)
         if isinstance(outer, ast.Call) and called(outer) in SIZED:
             return "config-hardcoded"
         if isinstance(outer, ast.Assign) and place.text.of(outer.targets[0]) in place.scalars:

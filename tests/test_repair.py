@@ -318,7 +318,7 @@ CAUSES = {
     "accumulate": "overwritten", "keepdims": "shape-keepdims", "crop": "shape-cropped", "cache-order": "wrong-cache",
     "eps": "wrong-eps", "reshape": "shape-not-restored", "order": "swapped-gradients", "scale": "scale-keep",
     "compare": "wrong-mask", "axis": "wrong-axis", "copy": "mutates-dout", "keep": "unfinished",
-    "dtype": "wrong-dtype",
+    "dtype": "wrong-dtype", "exchange": "config-hardcoded",
 }  # fmt: skip
 
 
