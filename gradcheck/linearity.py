@@ -24,18 +24,23 @@ class _Moment(NamedTuple):
     values: dict[str, np.ndarray]
 
 
-def first_unlinear(backward: Callable[[Sequence[Any]], Any], douts: Sequence[np.ndarray]) -> tuple[str, int] | None:
+def first_unlinear(
+    forward: Callable[[], Callable[[Sequence[Any]], Any]], douts: Sequence[np.ndarray]
+) -> tuple[str, int] | None:
     """File and line of the first statement of a backward, or of what it calls, that is not linear in dout.
 
-    It is run twice, with dout and with a multiple of it. What a statement leaves may be as large as before, as a number
-    of the cache is, or larger in proportion; None if all is.
+    `forward` returns a backward, which is run with dout, once more, and with a multiple of it. What a statement leaves
+    may be as large as before, as a number of the cache is, or larger in proportion; None if all is. What is not the
+    same at two equal runs is memory that has not been filled yet.
     """
-    one, more = (_moments(backward, [scale * d for d in douts]) for scale in (1.0, TIMES))
-    for a, b in zip(one, more):
-        if (a.file, a.line) != (b.file, b.line):  # dout decides which way to go
+    one, again, more = (_moments(forward(), [scale * d for d in douts]) for scale in (1.0, 1.0, TIMES))
+    for a, b, c in zip(one, again, more):
+        if (a.file, a.line) != (c.file, c.line):  # dout decides which way to go
             return a.file, a.line
-        if any(name in b.values and not _is_linear(value, b.values[name]) for name, value in a.values.items()):
-            return a.file, a.line
+        for name, value in a.values.items():
+            filled = name in b.values and np.array_equal(value, b.values[name], equal_nan=True)
+            if filled and name in c.values and not _is_linear(value, c.values[name]):
+                return a.file, a.line
     return None
 
 

@@ -62,7 +62,9 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
         found = None
     cause = found.cause if found is not None else "unknown"
     wrong = [part.name for part in report.arguments if part.verdict == "fail"]
-    place = first_unlinear(sample.backward, sample.douts) if cause in UNLINEAR and sample.error is None else None
+    place = None
+    if cause in UNLINEAR and sample.error is None:
+        place = first_unlinear(lambda: sample.subject.run(sample.x).backward, sample.douts)
     certain = place is not None
     if cause == "unfinished" and not set(wrong) & set(sample.names[: sample.subject.n_inputs]):
         place = _where_parameters_are_due(sample)
