@@ -198,7 +198,8 @@ class _Search:
 
     def _of_another_forward(self, s: Sample) -> Diagnosis | None:
         """All gradients right for what forward should compute, where it computes something else."""
-        if not s.differs:
+        penalties = () if s.subject.takes_dout else residuals.terms(s, 0)
+        if not s.differs or any(reading.holds(s) for reading in penalties):
             return None
         readings = [reading for k in range(len(s.names)) for reading in right_of_reference(s, k, self.reference)]
         if all(is_confirmed(reading, self.witnesses(s, s.wrong[0])) for reading in readings):

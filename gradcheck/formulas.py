@@ -214,6 +214,8 @@ def constants(place: Place) -> Iterator[Change]:
     for node in place.nodes:
         if not isinstance(node, ast.Constant) or type(node.value) not in (int, float):
             continue
+        if isinstance(place.body.parent.get(node), ast.keyword):  # an axis, see `slips.axes`
+            continue
         indexed = any(isinstance(outer, (ast.Subscript, ast.Slice)) for outer in place.body.around(node))
         number: Any = node.value
         for value in _other_numbers(number):

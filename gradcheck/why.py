@@ -197,7 +197,7 @@ def _together(
     unsaid = {"unknown"} | ({"raises"} if report.verdict != "error" else set())
     if diagnosis is not None and diagnosis.cause not in unsaid and report.verdict != "contract":
         cause = diagnosis.cause
-    vague = {"wrong-term"} | ({"wrong-index"} if cause == "config-hardcoded" else set())
+    vague = {"wrong-term", {"config-hardcoded": "wrong-index", "regularization": "forward-mismatch"}.get(cause, "")}
     if mended is not None and mended.cause and not (mended.cause in vague and cause != "unknown"):
         cause = mended.cause
     if diagnosis is not None and diagnosis.cause in (cause, "unknown"):
