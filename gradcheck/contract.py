@@ -180,9 +180,10 @@ def sharing(subject: Any, raw: list[Any], passed: list[Any], cache: Cache) -> It
 
 
 def _numbered(subject: Any, first: list[Any], second: list[Any]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """The gradients that can be compared, with their names."""
+    """The gradients that can be compared, with their names; of a mask, its ones and zeros."""
     for name, a, b in zip(subject.names, first, second):
         if a is not None and b is not None and a.dtype.kind in "fiub" and a.shape == b.shape:
+            a, b = (x.astype(np.int8) if x.dtype == bool else x for x in (a, b))
             yield name, a, b
 
 

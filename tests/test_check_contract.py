@@ -341,3 +341,9 @@ def test_a_long_report_is_cut_to_25_lines():
 def test_something_that_is_no_layer_is_refused():
     with pytest.raises(TypeError, match="layer must be an object with forward and backward; got int"):
         check_layer(3, draw(2))
+
+
+def test_a_mask_in_place_of_a_gradient_is_wrong_and_nothing_raises():
+    report = check(lambda x: (np.maximum(0, x), x), lambda dout, x: x > 0, np.random.default_rng(0).standard_normal(9))
+    assert report.verdict == "fail"
+    assert "raises" not in str(report)
