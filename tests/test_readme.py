@@ -1,7 +1,10 @@
 """README is run as it stands: its Python blocks, and its claims about files and flags."""
 
+import os
 import pathlib
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -28,6 +31,16 @@ def test_the_checker_reports_what_readme_shows(monkeypatch, capsys):
     ).groups()
     assert gradcheck.cli.main(command.split()) == 1
     assert capsys.readouterr().out == report
+
+
+def test_a_wrong_layer_is_reported_as_readme_shows(tmp_path):
+    block, report = re.search(r"```python\n([^`]*class Dense.*?)```\n\n```text\n(.*?)```", README, re.DOTALL).groups()
+    script = tmp_path / "dense.py"
+    script.write_text(block)
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert done.stdout == report
 
 
 def test_the_layer_of_ten_lines_has_ten_lines():
