@@ -146,7 +146,7 @@ def parser() -> argparse.ArgumentParser:
     add = top.add_argument_group("optimizer").add_argument
     add("--opt", **choice("optimizer", OPTIMIZERS), default="adam", help="(adam)")
     add("--lr", "--learning-rate", type=number(0), metavar="RATE", help="by default the optimizer's")
-    add("--momentum", type=number(0, 1), default=0.9, metavar="M", help="of momentum and nesterov (0.9)")
+    add("--momentum", type=number(0, 1), metavar="M", help="of momentum and nesterov (0.9)")
     add("--weight-decay", "--wd", type=number(0), metavar="WD", help="decoupled from the loss (0; adamw 0.01)")
     add("--reg", type=number(0), default=0.0, metavar="REG", help="L2 in the loss, REG/2 * sum(W**2) (0)")
     add("--clip-grad", type=number(0, open_low=True), metavar="NORM", help="largest norm of the gradient")
@@ -209,6 +209,10 @@ def build_optimizer(options: argparse.Namespace, model: layers.Layer) -> Any:
     given = {"learning_rate" if n == "lr" else n: getattr(options, n) for n in takes if getattr(options, n) is not None}
     if options.opt == "lbfgs" and (options.weight_decay or options.lr or drops(model)):
         raise UsageError("--lr, --weight-decay and --dropout do not go with --opt lbfgs; use --dropout 0 and --reg")
+    if "momentum" in takes:
+        given.setdefault("momentum", 0.9)
+    elif options.momentum is not None:
+        raise UsageError(f"--momentum goes with --opt momentum or nesterov; got --opt {options.opt}")
     return make(model.parameters(), **given)
 
 

@@ -130,6 +130,7 @@ def test_every_flag_is_taken(capsys, flags):
         (["--model", "linear"], "--model linear does not fit classification"),
         (["--loss", "mse"], "--loss mse does not fit classification"),
         (["--monitor", "val_r2"], "monitor must be one of"),
+        (["--opt", "sgd", "--momentum", "0.5"], "--momentum goes with --opt momentum or nesterov; got --opt sgd"),
         (["--opt", "lbfgs", "--sched", "cosine"], "do not go with --opt lbfgs"),
         (["--min-lr", "1", "--sched", "cosine"], "--min-lr must be at most the learning rate 0.003; got 1"),
         (["--augment", "flop"], "unknown augmentation 'flop'; did you mean flip"),
