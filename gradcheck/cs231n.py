@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ import numpy as np
 from . import settings
 from .inputs import Setting, Values, documented, fitting, searched
 from .instances import Instance, NetLoss, net_settings
+from .load import HOUSE
 from .pairs import Pair, required
 from .settings import PARTS, Variants
 
@@ -95,9 +97,15 @@ def exercise(pair: Pair, setting: Setting, seed: int = 0) -> Difference | None:
 
 @functools.cache
 def ours() -> ModuleType:
-    """Our layers. To be called before code of others is loaded: beside it ``layers`` may well mean another file."""
-    import layers
+    """Our layers, found beside this package, whatever file of that name lies in the working directory.
 
+    To be called before code of others is loaded, for which ``layers`` may well mean its neighbour.
+    """
+    sys.path.insert(0, str(HOUSE))
+    try:
+        import layers
+    finally:
+        sys.path.remove(str(HOUSE))
     return layers
 
 

@@ -25,6 +25,9 @@ INTERACTIVE = {"IPython", "ipdb", "matplotlib", "pdb", "pylab", "seaborn", "tkin
 # What `past.builtins`, `six.moves` and their like gave to code for both Pythons.
 PYTHON2 = {"xrange": range, "range": range, "unicode": str, "basestring": str, "long": int, "raw_input": input}
 COMPATIBILITY = {"past", "future", "six", "builtins"}
+HOUSE = Path(__file__).resolve().parents[1]
+KEPT = {*sys.stdlib_module_names, "numpy"}  # what no file of that name takes the place of
+OURS = {"layers", "models", "optim", "data"}  # the packages there, whose names are everybody's
 
 
 class Problem(NamedTuple):
@@ -66,6 +69,11 @@ class _Neighbours(importlib.abc.MetaPathFinder):
         top = name.partition(".")[0]
         if top in INTERACTIVE:
             return importlib.machinery.ModuleSpec(name, _Silence(), is_package=True)
+        package = self._package(top)
+        if package and path is None and package.name != top:
+            renamed = importlib.machinery.ModuleSpec(name, None, is_package=True)
+            renamed.submodule_search_locations = [str(package)]
+            return renamed
         places = [str(self._home(top))] if path is None else self._near(path, top)
         spec = importlib.machinery.PathFinder.find_spec(name, places) if places else None
         if spec is None or (spec.origin is None and importlib.machinery.PathFinder.find_spec(name) is not None):
@@ -76,7 +84,7 @@ class _Neighbours(importlib.abc.MetaPathFinder):
 
     def _package(self, top: str) -> Path | None:
         """The folder of the file, or one just above it, if it bears the package's name."""
-        return next((folder for folder in [self.folder, *self.folder.parents][:3] if folder.name == top), None)
+        return next((folder for folder in [self.folder, *self.folder.parents][:3] if _as_package(folder) == top), None)
 
     def _home(self, top: str) -> Path:
         """The folder that would hold a top-level module."""
@@ -93,10 +101,16 @@ class _Neighbours(importlib.abc.MetaPathFinder):
         top = name.partition(".")[0]
         if top in INTERACTIVE:
             return True
-        if top in sys.stdlib_module_names or top == "numpy":
+        if top in KEPT:
             return False
         home = self._home(top)
-        return (home / f"{top}.py").exists() or (home / top).is_dir()
+        return (home / f"{top}.py").exists() or (home / top).is_dir() or (top in OURS and _is_hidden(top))
+
+
+def _is_hidden(package: str) -> bool:
+    """Whether an import of one of our packages finds another of its name first, as in the working directory."""
+    spec = importlib.machinery.PathFinder.find_spec(package)
+    return spec is not None and spec.origin is not None and HOUSE / package not in Path(spec.origin).resolve().parents
 
 
 @contextlib.contextmanager
@@ -145,7 +159,13 @@ def _package_of(path: Path) -> str:
     """The package that a file is in, as high up as its own imports reach: two folders for ``from ..layers import``."""
     levels = [len(dots) for dots in re.findall(r"^\s*from\s+(\.+)", read(path), re.MULTILINE)]
     folders = [path.parent, *path.parent.parents][: max(levels, default=1)]
-    return ".".join(folder.name for folder in reversed(folders))
+    return ".".join(map(_as_package, reversed(folders)))
+
+
+def _as_package(folder: Path) -> str:
+    """A folder's name as a package, or, where there can be none of that name (``hw-2.1``, ``code``), one like it."""
+    name = folder.name
+    return name if name.isidentifier() and name not in KEPT else re.sub(r"\W", "_", f"folder_{name}")
 
 
 def execute_plainly(path: Path) -> types.ModuleType:

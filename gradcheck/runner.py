@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .load import HOUSE
+
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -71,8 +73,7 @@ def run(file: Path, order: dict[str, Any], timeout: float) -> Checked:
 
 def _events(order: dict[str, Any], timeout: float) -> Iterator[dict[str, Any]]:
     """The worker's events, and at last why it was `interrupted`, if it was."""
-    house = str(Path(__file__).resolve().parents[1])
-    path = os.pathsep.join([house, *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(HOUSE)])
     process = subprocess.Popen(
         [sys.executable, "-m", "gradcheck.worker"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
