@@ -12,17 +12,17 @@ import signal
 import sys
 import types
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .check import check_layer
 from .edits import changes
 from .instrument import definition_of
 from .linearity import is_theirs
 from .load import read
+from .objects import Net
 from .place import Change, Place
 from .rewrite import Body, Edit, Text, edits_between
 from .samples import Sample
@@ -48,10 +48,10 @@ class _Function:
         self.definition: Any = definition_of(code.co_filename, code.co_name, code.co_firstlineno)
         self.text = Text(read(Path(code.co_filename)))
 
-    def place(self, wrong: list[Any], total: int, *, is_main: bool) -> Place:
-        """Where edits may go."""
-        role = "main" if is_main else "helper"
-        return Place(self.text, Body(self.definition), self.values, wrong, total, role=role)
+    def place(self, wrong: list[Any], total: int, *, is_main: bool, is_loss: bool) -> Place:
+        """Where edits may go: of a loss, whose gradients are in a dict, everywhere."""
+        role = "main" if is_main and not is_loss else "helper"
+        return Place(self.text, Body(self.definition), self.values, wrong, total, role=role, is_loss=is_loss)
 
     def place_of(self, change: Change) -> tuple[str, int]:
         """The file and line of a change."""
@@ -82,29 +82,24 @@ class _Function:
 
 
 def amend(
-    layer: Any,
-    inputs: Sequence[Any],
     sample: Sample,
-    others: Sequence[Sequence[Any]] = (),
+    passes: Callable[[], bool],
     *,
-    wrt: Sequence[str] | None = None,
     suspect: tuple[str, int] | None = None,
     certain: bool = False,
     seconds: float = 2.0,
 ) -> Amended | None:
-    """Search for an edit with which a layer passes at its inputs and at others; nothing is written.
+    """Search for an edit with which a layer, or a net, passes; nothing is written.
 
     The search runs in a process of its own, so that an edit that crashes, or never ends, costs no more than the search;
     where a process cannot be forked there is none.
 
     Parameters
     ----------
-    layer, inputs, wrt
-        What failed a check.
     sample : Sample
-        The layer's true gradients there.
-    others : sequence of tuple, optional
-        More inputs at which it has to pass.
+        What failed a check, with its true gradients.
+    passes : callable
+        ``passes() -> bool``, whether it passes that check, and whatever else it has to.
     suspect : (str, int), optional
         File and line to edit first.
     certain : bool, default False
@@ -112,21 +107,16 @@ def amend(
     seconds : float > 0, default 2
         Of a processor's time, after which the search is given up.
     """
-    return _apart(lambda: _search(layer, inputs, sample, others, wrt, suspect, 100 if certain else ELSEWHERE), seconds)
+    return _apart(lambda: _search(sample, passes, suspect, 100 if certain else ELSEWHERE), seconds)
 
 
 def _search(
-    layer: Any,
-    inputs: Sequence[Any],
-    sample: Sample,
-    others: Sequence[Sequence[Any]],
-    wrt: Sequence[str] | None,
-    suspect: tuple[str, int] | None,
-    elsewhere: int,
+    sample: Sample, passes: Callable[[], bool], suspect: tuple[str, int] | None, elsewhere: int
 ) -> Amended | None:
     functions = functions_of(sample)
     wrong = [(k, sample.names[k], sample.x[k].shape, np.shape(sample.returned[k])) for k in sample.wrong
              if k < len(sample.returned)]  # fmt: skip
+    is_loss = isinstance(sample.subject, Net)
     candidates = [
         (
             rank + elsewhere * ((function.file, function.text.line_of(change.spans[0][0])) != suspect),
@@ -135,11 +125,11 @@ def _search(
             change,
         )
         for n, function in enumerate(functions)
-        for rank, change in changes(function.place(wrong, len(sample.names), is_main=n == 0))
+        for rank, change in changes(function.place(wrong, len(sample.names), is_main=n == 0, is_loss=is_loss))
     ]
     for _, _, function, change in sorted(candidates, key=lambda candidate: candidate[:2]):
         with contextlib.suppress(Exception), function.edited(change) as text:
-            if _is_right(sample) and all(_passes(layer, values, wrt) for values in (inputs, *others)):
+            if _is_right(sample) and passes():
                 return Amended(function.file, edits_between(function.text.text, text), change.cause)
     return None
 
@@ -183,17 +173,16 @@ def _is_right(sample: Sample) -> bool:
     return all(sample.agrees(k, found[k]) for k in order) and all(map(np.array_equal, outs, sample.outs))
 
 
-def _passes(layer: Any, inputs: Sequence[Any], wrt: Sequence[str] | None) -> bool:
-    return check_layer(layer, *inputs, wrt=wrt, why=False).verdict in ("pass", "inconclusive", "vacuous")
-
-
 def functions_of(sample: Sample) -> list[_Function]:
-    """The functions that backward runs, forward does not, and that have a source; itself first."""
-    forward = _ran(lambda: sample.forward(sample.x))
+    """The functions that backward runs, forward does not, and that have a source; itself first.
+
+    Of a net, whose ``loss`` does both, all that it runs.
+    """
+    forward = {} if isinstance(sample.subject, Net) else _ran(lambda: sample.forward(sample.x))
     found = []
     for code, values in reversed(_ran(lambda: sample.backward(sample.douts)).items()):  # callers come after the called
         owners = [f for f in gc.get_referrers(code) if isinstance(f, types.FunctionType)]
-        is_layers = hasattr(values.get("self"), "backward") or "self" not in values
+        is_layers = "self" not in values or any(hasattr(values["self"], name) for name in ("backward", "loss"))
         if owners and is_layers and code not in forward and code.co_name not in ("<lambda>", "checking"):
             function = _Function(owners[0], values)
             if function.definition is not None:

@@ -187,7 +187,8 @@ def check_loss(
         report = examine(LayerObject(loss, values, wrt), options)
         return _of_object(report, loss, values, wrt) if why else report
     if callable(getattr(net, "loss", None)) and hasattr(net, "params"):
-        return examine(Net(net, values), options)
+        report = examine(Net(net, values), options)
+        return _of_net(report, net, values) if why else report
     if isinstance(loss, tuple):
         return examine(LossFunction(loss[0], values, wrt, loss[1]), options)
     report = examine(LossFunction(loss, values, wrt), options)
@@ -207,6 +208,14 @@ def _of_object(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[
     from .why_layer import of_layer
 
     report.why = of_layer(report, layer, inputs, wrt)
+    return report
+
+
+def _of_net(report: Report, net: Any, inputs: Sequence[Any]) -> Report:
+    """The report with the cause and the line, if it accuses a net."""
+    from .why_net import of_net
+
+    report.why = of_net(report, net, inputs)
     return report
 
 

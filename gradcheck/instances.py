@@ -63,7 +63,7 @@ class NetLoss(Pair):
 
     def check(self, arguments: tuple[Any, ...], **options: Any) -> Report:
         """Check the gradient of every parameter."""
-        return check_loss(self.make().loss, *arguments, why=False, **options)
+        return check_loss(self.make().loss, *arguments, **options)
 
 
 def instances_of(classes: list[type], file: str) -> Iterator[Pair]:

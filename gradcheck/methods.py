@@ -23,7 +23,8 @@ def line_in(layer: Any, inputs: Sequence[str], wrong: Sequence[str]) -> int | No
     wrong : sequence of str
         Those of them, and of the parameters, whose gradient is wrong.
     """
-    definitions = [found for found in (_definition(layer, "backward"), _definition(layer, "add_grads")) if found]
+    written = [_definition(layer, name) for name in ("backward", "add_grads", "loss") if hasattr(type(layer), name)]
+    definitions = [found for found in written if found]
     for definition in definitions:
         made = _parameters(definition)
         if definition.name == "backward":
@@ -36,7 +37,7 @@ def line_in(layer: Any, inputs: Sequence[str], wrong: Sequence[str]) -> int | No
 
 
 def _definition(layer: Any, name: str) -> ast.FunctionDef | None:
-    method: Any = inspect.unwrap(getattr(type(layer), name, None) or type(layer).backward)
+    method: Any = inspect.unwrap(getattr(type(layer), name))
     code = getattr(method, "__code__", None)
     return definition_of(code.co_filename, method.__name__, code.co_firstlineno) if code else None
 

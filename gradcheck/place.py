@@ -80,8 +80,16 @@ class Place:
         return found
 
     def results(self, k: int) -> list[ast.expr]:
-        """Where gradient k is made: the right-hand sides of the name returned, the last first, and what is returned."""
-        found: list[ast.expr] = []
+        """Where gradient k is made: the right-hand sides of the name returned, the last first, and what is returned.
+
+        In a dict of gradients it is made where it is put in: ``grads["W1"] = ...``.
+        """
+        found = [
+            s.value for s in self.statements
+            if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Subscript)
+            and isinstance(s.targets[0].slice, ast.Constant)
+            and any(s.targets[0].slice.value == name for number, name, *_ in self.wrong if number == k)
+        ]  # fmt: skip
         for returned in self.returned(k):
             if isinstance(returned, ast.Name):
                 found += [
@@ -122,6 +130,8 @@ class Place:
         for name, value in self.values.items():
             if isinstance(value, dict):
                 yield from (f"{name}['{key}']" for key, entry in value.items() if is_number(entry))
+            elif name == "self":
+                yield from (f"self.{key}" for key, entry in vars(value).items() if is_number(entry))
         seen = {value for value in self.values.values() if is_number(value)}
         for name, value in self.values.items():
             if isinstance(value, np.ndarray) and name in self.body_names:

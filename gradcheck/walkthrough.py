@@ -115,8 +115,10 @@ def walk(case: Case) -> Explanation:
     Raises
     ------
     ValueError
-        If the functions have no source.
+        If the functions have no source, or are methods of an object.
     """
+    if type(case.pair) is not Pair:
+        raise ValueError("only functions are, not the methods of a layer or a net")
     case = shrink(case)
     trace = trace_of(case)
     judged = judgements(case, trace)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .amend import amend, functions_of
+from .check import check_layer
 from .diagnose import explain as diagnose_subject
 from .instrument import statement_at
 from .linearity import first_unlinear
@@ -19,6 +20,7 @@ from .meanings import MEANINGS
 from .methods import line_in
 from .objects import LayerObject
 from .parts import failing_part
+from .repair import OPEN
 from .report import Report, Why
 from .samples import Deadline, Sample
 from .why import LARGE, NEARBY, WRONG, entries_of, like
@@ -74,7 +76,12 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
     mended = None
     if sample.error is None:
         others = [arguments for _, arguments in draw(1) if arguments]
-        mended = amend(layer, inputs, sample, others, wrt=wrt, suspect=place, certain=certain)
+
+        def passes() -> bool:
+            reports = (check_layer(layer, *values, wrt=wrt, why=False) for values in (inputs, *others))
+            return all(report.verdict in OPEN for report in reports)
+
+        mended = amend(sample, passes, suspect=place, certain=certain)
     if mended is not None:
         place = mended.file, mended.edits[0].line
     if cause in ("unknown", "raises"):  # near inputs may be out of a layer's domain: the given ones are not
