@@ -209,9 +209,7 @@ def build_optimizer(options: argparse.Namespace, model: layers.Layer) -> Any:
     given = {"learning_rate" if n == "lr" else n: getattr(options, n) for n in takes if getattr(options, n) is not None}
     if options.opt == "lbfgs" and (options.weight_decay or options.lr or drops(model)):
         raise UsageError("--lr, --weight-decay and --dropout do not go with --opt lbfgs; use --dropout 0 and --reg")
-    if "momentum" in takes:
-        given.setdefault("momentum", 0.9)
-    elif options.momentum is not None:
+    if options.momentum is not None and "momentum" not in takes:
         raise UsageError(f"--momentum goes with --opt momentum or nesterov; got --opt {options.opt}")
     return make(model.parameters(), **given)
 

@@ -15,8 +15,8 @@ from .sgd import SGD
 
 OPTIMIZERS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {  # and the flags that each takes
     "sgd": (SGD, ("lr", "weight_decay")),
-    "momentum": (SGD, ("lr", "weight_decay", "momentum")),
-    "nesterov": (functools.partial(SGD, nesterov=True), ("lr", "weight_decay", "momentum")),
+    "momentum": (functools.partial(SGD, momentum=0.9), ("lr", "weight_decay", "momentum")),
+    "nesterov": (functools.partial(SGD, momentum=0.9, nesterov=True), ("lr", "weight_decay", "momentum")),
     "adagrad": (Adagrad, ("lr", "weight_decay")),
     "rmsprop": (RMSProp, ("lr", "weight_decay")),
     "adam": (Adam, ("lr", "weight_decay")),
