@@ -19,6 +19,7 @@ from .reading import Reading, is_confirmed
 from .regimes import telling
 from .reruns import maker, reference_of, right_of_reference
 from .samples import Deadline, Make, Sample, TimeUp
+from .unreturned import nothing_returned
 
 Draw = Callable[[int], Sequence[tuple[str, "tuple[Any, ...] | None"]]]  # seed -> settings and their arguments
 
@@ -155,7 +156,7 @@ class _Search:
         missing = [name for k, name in enumerate(s.names) if k >= len(s.returned) or s.returned[k] is None]
         if len(s.returned) != len(s.names) or missing:
             if len(missing) == len(s.names):
-                return Diagnosis("unfinished", "backward returns no gradient (None)", "write it")
+                return Diagnosis(*nothing_returned(s.subject.functions[-1], s.names)[1:3], "return it")
             text = (
                 f"there is no gradient for {', '.join(missing)}"
                 if missing

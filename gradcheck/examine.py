@@ -16,6 +16,7 @@ from .raised import describe, line_of
 from .report import VERDICTS, Finding, Report
 from .state import Cache, poison, replaying, same, snapshot_generators
 from .subjects import Run
+from .unreturned import nothing_returned
 
 
 class Options(NamedTuple):
@@ -158,7 +159,7 @@ class _Examination:
             raise _Stopped(Finding("inconclusive", "", text))
         self._try_backward(run)
         if all(gradient is None for gradient in self.gradients):
-            raise _Stopped(Finding("not_implemented", "unfinished", "backward returned no gradient (None)"))
+            raise _Stopped(nothing_returned(subject.functions[-1], subject.names))
 
     def _check_outputs(self) -> None:
         if all(out.dtype == object and out.ndim == 0 and out[()] is None for out in self.outs):

@@ -79,7 +79,7 @@ def _left_none(error: BaseException) -> str:
     if not isinstance(last, ast.Name) or frames[-1].f_locals.get(last.id, error) is not None:
         return ""
     others = [node for node in bindings if node.lineno != here and last.id in _written(node)]
-    return last.id if all(_is_none(node.value) for node in others) else ""
+    return last.id if all(is_none(node.value) for node in others) else ""
 
 
 def _written(node: ast.Assign | ast.AugAssign) -> set[str]:
@@ -88,7 +88,8 @@ def _written(node: ast.Assign | ast.AugAssign) -> set[str]:
     return {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
 
 
-def _is_none(value: ast.expr) -> bool:
+def is_none(value: ast.expr | None) -> bool:
+    """Whether an expression is None, or a tuple of nothing else."""
     parts = value.elts if isinstance(value, ast.Tuple) else [value]
     return all(isinstance(part, ast.Constant) and part.value is None for part in parts)
 
