@@ -51,6 +51,8 @@ def examine(subject: Any, options: Options) -> Report:
             _check_other_mode(subject, forward, rng, report, options, examination.outs)
         except _Stopped as stopped:
             report.findings.append(stopped.finding)
+        if report.verdict in ("pass", "vacuous") and hasattr(subject, "notes"):
+            report.notes += subject.notes()
     report.seconds = time.perf_counter() - started
     return report
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .state import guarded, same
+from .parameters import gradient_of, own_parameters, owners_in, parameters_of
+from .state import arrays_in, guarded, replaying, same
 from .subjects import Inputs, Run, by_name, is_floating, names_of, outputs, takes_argument
 
-VALUES = ("value", "val", "data")  # of a parameter that has a `grad`
+MOST = 12  # arrays that are no parameters and are looked at
+Find = Callable[[Any], dict[str, Any]]
 
 
 class _Parametrised:
@@ -21,16 +24,19 @@ class _Parametrised:
 
     The object is copied once, converted to float64, and copied again for each forward, so that generators, running
     statistics and the cache begin every forward alike. Parameters are not copied: the new copy gets the arrays that
-    are to be tried in their places.
+    are to be tried in their places. `find` lists the parameters, and `without` names those not to be taken for any.
     """
 
-    def __init__(self, thing: Any, rng: np.random.Generator) -> None:
+    def __init__(
+        self, thing: Any, rng: np.random.Generator, find: Find = parameters_of, without: Collection[str] = ()
+    ) -> None:
+        self.find = find
         self._thing = copy.deepcopy(thing)
         if hasattr(self._thing, "drop_cache"):
             self._thing.drop_cache()
         if hasattr(self._thing, "astype"):
             self._thing.astype(np.float64)
-        parameters = parameters_of(self._thing)
+        parameters = {name: p for name, p in find(self._thing).items() if name not in without}
         self._originals = [parameter.value for parameter in parameters.values()]
         self._grads = [np.zeros(np.shape(value), np.float64) for value in self._originals]
         self._old_grads = [parameter.grad for parameter in parameters.values()]
@@ -42,9 +48,10 @@ class _Parametrised:
         memo = {id(old): new for old, new in zip(self._originals, values)}
         memo.update((id(old), new) for old, new in zip(self._old_grads, self._grads) if old is not None)
         thing = copy.deepcopy(self._thing, memo)  # what is in `memo` is put in place of the original, not copied
-        for parameter, value in zip(parameters_of(thing).values(), values):
-            if parameter.value is not value:  # a property that builds its array anew at each look
-                parameter.value = value
+        parameters = self.find(thing)
+        for name, value in zip(self.parameter_names, values):
+            if parameters[name].value is not value:  # a property that builds its array anew at each look
+                parameters[name].value = value
         return thing
 
     def set_mode(self, training: bool) -> None:
@@ -71,7 +78,8 @@ class LayerObject:
             scores = names_of(layer.forward, _gradients_of(layer, values))  # what follows are targets
             wrt = [name for name, value in zip(scores, values) if np.asarray(value).dtype.kind == "f"]
         self._inputs = Inputs(layer.forward, values, wrt)
-        self.own = _Parametrised(_with_gradients(layer, values), np.random.default_rng(0))
+        used, without = _as_used(layer, values)
+        self.own = _Parametrised(used, np.random.default_rng(0), without=without)
         self.title = type(layer).__name__
         self.functions = [layer.forward, layer.backward]
         self.n_inputs = len(self._inputs.names)
@@ -91,7 +99,7 @@ class LayerObject:
         def backward(douts: list[Any]) -> list[Any]:
             before = parameters_of(layer)  # a kept x with its dx looks like one, and is none of them
             for name in self.own.parameter_names:
-                _forget_grad(before[name])
+                forget_grad(before[name])
             returned = layer.backward(*(douts if self.takes_dout else ()))
             gradients = self._inputs.pick(returned) if self.n_inputs else []
             parameters = parameters_of(layer)
@@ -102,6 +110,21 @@ class LayerObject:
             return changed_inputs() + [name for name, old, new in pairs if not same(old, new)]
 
         return Run(outputs(*(out if isinstance(out, tuple) else (out,))), backward, changed)
+
+    def notes(self) -> list[str]:
+        """What could not be checked: arrays that forward uses and that have no gradient, and integers."""
+        layer = self.own.copy(self.own.values)
+        known = {id(value) for value in self.own.values}
+        buffers = {id(getattr(owner, name)) for _, owner in owners_in(layer) for name in getattr(owner, "buffers", ())}
+        how = "that parameters() does not return" if hasattr(layer, "parameters") else "that has no gradient"
+        unknown = [path for path, array in arrays_in(layer) if is_floating(array) and id(array) not in known | buffers]
+        texts = []
+        _, values = self._inputs.everything()
+        for path in unknown[:MOST]:
+            with contextlib.suppress(Exception):  # at values beyond its domain
+                if _matters(layer, values, partial(_at, path)):
+                    texts.append(f"{path.lstrip('.')} is an array {how}: not checked")
+        return texts + self._inputs.notes(lambda *values: layer.forward(*values))
 
     def everything(self) -> tuple[list[str], list[Any]]:
         """Names and values of all inputs and parameters."""
@@ -116,7 +139,7 @@ class Net:
     keeps_cache = True
 
     def __init__(self, net: Any, values: Sequence[Any]) -> None:
-        self.own = _Parametrised(net, np.random.default_rng(0))
+        self.own = _Parametrised(net, np.random.default_rng(0), own_parameters)
         self._inputs = Inputs(net.loss, values, [])
         self.title = type(net).__name__
         self.unfinished = f"{self.title} has no parameters yet"  # of no use where it has
@@ -144,83 +167,6 @@ class Net:
         return [*names, *self.names], [*values, *(value.copy() for value in self.own.values)]
 
 
-class _Item:
-    """A parameter in a dict or list `params` of its owner, its gradient at the same place in `grads`."""
-
-    def __init__(self, owner: Any, key: Any) -> None:
-        self._owner, self._key = owner, key
-
-    @property
-    def value(self) -> Any:
-        return self._owner.params[self._key]
-
-    @value.setter
-    def value(self, value: np.ndarray) -> None:
-        self._owner.params[self._key] = value
-
-    @property
-    def grad(self) -> Any:
-        grads = getattr(self._owner, "grads", None)
-        for key in (self._key, *_names_of_gradient(str(self._key))):
-            with contextlib.suppress(KeyError, IndexError, TypeError):
-                return grads[key]  # type: ignore[index]
-        return None
-
-
-class _Boxed:
-    """A parameter that is an attribute with a value and a gradient of its own: ``{"val": W, "grad": dW}``."""
-
-    def __init__(self, owner: Any, name: str) -> None:
-        box = getattr(owner, name)
-        self._box = box if isinstance(box, dict) else vars(box)
-        self._key = next(key for key in VALUES if key in self._box)
-
-    @property
-    def value(self) -> Any:
-        return self._box[self._key]
-
-    @value.setter
-    def value(self, value: np.ndarray) -> None:
-        self._box[self._key] = value
-
-    @property
-    def grad(self) -> Any:
-        return self._box["grad"]
-
-
-class _Attribute:
-    """A parameter that is an attribute W of its owner, its gradient in the attribute dW, or one of a name like it."""
-
-    def __init__(self, owner: Any, name: str) -> None:
-        self._owner, self._name = owner, name
-
-    @property
-    def value(self) -> Any:
-        return getattr(self._owner, self._name)
-
-    @value.setter
-    def value(self, value: np.ndarray) -> None:
-        setattr(self._owner, self._name, value)
-
-    @property
-    def grad(self) -> Any:
-        return getattr(self._owner, _gradient_of(self._owner, self._name) or "", None)
-
-
-def parameters_of(thing: Any) -> dict[str, Any]:
-    """What has `value` and `grad`, by name, in whatever way the object keeps it."""
-    if callable(getattr(thing, "parameters", None)):
-        return dict(thing.parameters())
-    params = getattr(thing, "params", None)
-    if isinstance(params, dict):
-        return {str(key): _Item(thing, key) for key, value in params.items() if is_floating(value)}
-    if isinstance(params, list) and params:
-        return {f"params[{i}]": _Item(thing, i) for i, value in enumerate(params) if is_floating(value)}
-    attributes = getattr(thing, "__dict__", {})
-    boxed = {name: _Boxed(thing, name) for name, value in attributes.items() if _is_box(value)}
-    return boxed | {name: _Attribute(thing, name) for name in attributes if _has_gradient(thing, name)}
-
-
 def _gradients_of(loss: Any, values: Sequence[Any]) -> int:
     """How many of its first inputs a loss has a gradient for: one, or as many as its backward returns."""
     trial = copy.deepcopy(loss)
@@ -232,22 +178,63 @@ def _gradients_of(loss: Any, values: Sequence[Any]) -> int:
     return min(len(returned) if isinstance(returned, tuple) else 1, len(values))
 
 
-def _with_gradients(layer: Any, values: Sequence[Any]) -> Any:
-    """A copy of a layer with attributes W that has its dW from the start, and not from its first backward on."""
-    arrays = [name for name, value in getattr(layer, "__dict__", {}).items() if is_floating(value)]
-    if not arrays or parameters_of(layer):
-        return layer
+def _as_used(layer: Any, values: Sequence[Any]) -> tuple[Any, set[str]]:
+    """A copy whose every W has its dW from the start, not from its first backward on; and the names of what is no W.
+
+    What an earlier forward left, its input with the gradient of that, forward itself puts another array in place of.
+    """
     trial, copied = copy.deepcopy(layer), copy.deepcopy(layer)
-    try:
-        out = trial.forward(*copy.deepcopy(list(values)))
-        trial.backward(*([np.ones_like(out)] if takes_argument(layer.backward) else []))
-    except Exception:  # the check itself says what it raises
-        return layer
-    for name in arrays:
-        gradient = _gradient_of(trial, name)
-        if gradient:
-            setattr(copied, gradient, np.zeros_like(getattr(copied, name)))
-    return copied
+    owners = [(prefix, owner, _arrays_of(owner)) for prefix, owner in owners_in(trial)]
+    if not any(arrays for _, _, arrays in owners):
+        return layer, set()
+    left: set[str] = set()
+    with replaying([layer.forward, layer.backward]):
+        try:
+            out = trial.forward(*copy.deepcopy(list(values)))
+            for i, (prefix, owner, arrays) in enumerate(owners):
+                for name in [name for name, array in arrays.items() if vars(owner).get(name) is not array]:
+                    if not _matters(layer, values, partial(_of_owner, i, name)):
+                        left.add(f"{prefix}.{name}" if prefix else name)
+            trial.backward(*([np.ones_like(out)] if takes_argument(layer.backward) else []))
+        except Exception:  # the check itself says what it raises
+            return layer, left
+    for (_, owner, arrays), (_, own) in zip(owners, owners_in(copied)):
+        for name, array in arrays.items():
+            gradient = gradient_of(owner, name)
+            if gradient and not hasattr(own, gradient):
+                setattr(own, gradient, np.zeros_like(array))
+    return copied, left
+
+
+def _arrays_of(owner: Any) -> dict[str, np.ndarray]:
+    """Attributes that are floating arrays and may be parameters."""
+    buffers = getattr(owner, "buffers", ())
+    return {name: value for name, value in getattr(owner, "__dict__", {}).items()
+            if is_floating(value) and name not in buffers}  # fmt: skip
+
+
+def _at(path: str, layer: Any) -> np.ndarray:
+    return dict(arrays_in(layer))[path]
+
+
+def _of_owner(i: int, name: str, layer: Any) -> np.ndarray:
+    array: np.ndarray = vars([*owners_in(layer)][i][1])[name]
+    return array
+
+
+def _matters(layer: Any, values: Sequence[Any], pick: Callable[[Any], np.ndarray]) -> bool:
+    """Whether what forward computes depends on the array that `pick` finds in a layer."""
+    found = []
+    with replaying([layer.forward]) as rewind:
+        for factor in (1.0, 1.25):
+            trial = copy.deepcopy(layer)
+            array = pick(trial)
+            array *= factor
+            array += (factor - 1) * (array == 0)
+            rewind()
+            found.append(trial.forward(*copy.deepcopy(list(values))))
+    first, second = (out if isinstance(out, tuple) else (out,) for out in found)
+    return not all(map(same, first, second))
 
 
 def is_loss(layer: Any) -> bool:
@@ -255,27 +242,6 @@ def is_loss(layer: Any) -> bool:
     parameters = inspect.signature(layer.backward).parameters.values()
     named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     return all(p.default is not p.empty for p in named) and len(named) == len(parameters)
-
-
-def _has_gradient(thing: Any, name: str) -> bool:
-    return is_floating(getattr(thing, name)) and _gradient_of(thing, name) is not None
-
-
-def _gradient_of(thing: Any, name: str) -> str | None:
-    """The attribute that holds the gradient of the attribute `name`."""
-    return next((gradient for gradient in _names_of_gradient(name) if hasattr(thing, gradient)), None)
-
-
-def _names_of_gradient(name: str) -> list[str]:
-    """What people call the gradient of a parameter."""
-    forms = ("d{}", "grad_{}", "{}_grad", "d_{}", "grad{}", "{}_gradient", "{}_gradients", "gradient_{}", "delta_{}")
-    return [form.format(name) for form in forms] + [f"d{name.lower()}"] * (name != name.lower())
-
-
-def _is_box(value: Any) -> bool:
-    """Whether an attribute is a parameter with its gradient: a dict or an object with an array and a `grad`."""
-    box = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-    return "grad" in box and any(is_floating(box.get(key)) for key in VALUES)
 
 
 def _moved(value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -286,7 +252,7 @@ def _moved(value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return value
 
 
-def _forget_grad(parameter: Any) -> None:
+def forget_grad(parameter: Any) -> None:
     if hasattr(parameter, "zero_grad"):
         parameter.zero_grad()
     elif isinstance(parameter.grad, np.ndarray):

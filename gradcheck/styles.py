@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .objects import parameters_of
 from .pairs import CACHE, required
+from .parameters import parameters_of
 from .standins import Lacking
 from .subjects import is_floating
 

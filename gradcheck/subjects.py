@@ -39,6 +39,7 @@ class Inputs:
             self.active = [i for i, value in enumerate(values) if is_floating(value)]
             if not any(isinstance(value, np.ndarray) for value in values):
                 self.active = [i for i, value in enumerate(values) if isinstance(value, (float, np.floating))]
+        self.chosen = wrt is not None
         self.names = [self.all_names[i] for i in self.active]
         self.arrays = [np.array(values[i], dtype=np.float64) for i in self.active]
 
@@ -62,6 +63,22 @@ class Inputs:
             return [name for name, old, new in pairs if old is not None and not same(old, new)]
 
         return filled, changed
+
+    def notes(self, forward: Callable[..., Any]) -> list[str]:
+        """That the first input holds integers, where forward takes any number there: indices and labels do not."""
+        first = self.values[0] if self.values and not self.chosen and 0 not in self.active else None
+        if not (isinstance(first, np.ndarray) and first.dtype.kind in "iu"):
+            return []
+        found = []
+        for shift in (0.0, 0.25):
+            filled, _ = self.fill(self.arrays, writable=True)
+            try:
+                out = forward(first + shift, *filled[1:])
+            except Exception:
+                return []
+            found.append(out[0] if isinstance(out, tuple) else out)
+        text = f"{self.all_names[0]} holds integers: not differentiated; pass floats to check it"
+        return [] if same(*found) else [text]
 
     def everything(self) -> tuple[list[str], list[Any]]:
         """Names and copies of all values, those to differentiate as float64 arrays."""
@@ -108,6 +125,10 @@ class Pair:
         self.keeps_cache = bool(rest) or self._backward is None
         cache = rest[0] if rest else None
         return Run(outputs(*outs), lambda douts: self._inputs.pick(backward(*douts, *rest)), changed, cache)
+
+    def notes(self) -> list[str]:
+        """What is not checked, and should perhaps be."""
+        return self._inputs.notes(self._forward)
 
     def everything(self) -> tuple[list[str], list[Any]]:
         """Names and values of all that the function depends on."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 Shape = tuple[int, ...]
+Found = TypeVar("Found")
 
 
 class Parameter:
@@ -115,7 +116,7 @@ class Layer:
 
     ``forward(*inputs) -> out`` leaves in ``self.cache`` what ``backward(dout) -> dx`` needs. With several inputs
     `backward` returns a tuple, one gradient per differentiable input; with several outputs it takes one `dout` each,
-    None for an output that nobody used. Attributes that are a `Parameter`, a `Layer`, or a list or dict of layers are
+    None for an output that nobody used. Attributes that are a `Parameter`, a `Layer`, or a list or dict of such are
     found by `parameters`; arrays named in the class attribute `buffers` are saved with them but not trained.
 
     Raises
@@ -172,7 +173,7 @@ class Layer:
     def children(self) -> Iterator[tuple[str, Layer]]:
         """Direct sublayers with their names, in the order in which they were assigned."""
         for name, value in vars(self).items():
-            yield from _layers_in(name, value)
+            yield from _found_in(name, value, Layer)
 
     def walk(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
         """The layer and all below it, with dotted names; the layer itself has the name given as `prefix`."""
@@ -185,8 +186,8 @@ class Layer:
         found: dict[int, tuple[str, Parameter]] = {}
         for prefix, layer in self.walk():
             for name, value in vars(layer).items():
-                if isinstance(value, Parameter):
-                    found.setdefault(id(value), (f"{prefix}.{name}" if prefix else name, value))
+                for path, parameter in _found_in(name, value, Parameter):
+                    found.setdefault(id(parameter), (f"{prefix}.{path}" if prefix else path, parameter))
         return dict(found.values())
 
     def zero_grad(self) -> None:
@@ -294,17 +295,17 @@ class Layer:
 _TRAIN = [True]
 
 
-def _layers_in(name: str, value: Any) -> Iterator[tuple[str, Layer]]:
-    """A layer, or those in a list, tuple or dict, however deep, with dotted names."""
-    if isinstance(value, Layer):
+def _found_in(name: str, value: Any, kind: type[Found]) -> Iterator[tuple[str, Found]]:
+    """A layer or parameter, or those in a list, tuple or dict, however deep, with dotted names."""
+    if isinstance(value, kind):
         yield name, value
     elif isinstance(value, (list, tuple, dict)):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _layers_in(f"{name}.{key}", item)
+            yield from _found_in(f"{name}.{key}", item, kind)
 
 
 def _has_layers(value: Any) -> bool:
-    return next(_layers_in("", value), None) is not None
+    return next(_found_in("", value, Layer), None) is not None
 
 
 def _tied(value: Any) -> Any:

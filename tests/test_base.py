@@ -336,3 +336,13 @@ def test_layers_in_lists_of_lists_and_in_dicts_are_found_and_tied():
     twin = layer.tied()
     assert twin.heads["left"][1] is not layer.heads["left"][1]
     assert twin.heads["left"][1].W is layer.heads["left"][1].W
+
+
+def test_parameters_in_lists_and_in_dicts_are_found_shared_and_saved():
+    class Deep(Layer):
+        def __init__(self):
+            self.Ws = [Parameter(np.ones(2)), {"b": Parameter(np.zeros(3))}]
+
+    layer = Deep()
+    assert list(layer.parameters()) == list(layer.state_dict()) == ["Ws.0", "Ws.1.b"]
+    assert layer.tied().Ws[0] is layer.Ws[0]
