@@ -36,6 +36,9 @@ def counts(s: Sample) -> Iterator[tuple[str, str, float]]:
     for (one, p), (two, q) in itertools.permutations(sizes.items(), 2):
         if p > 0 and q > 0 and "size" not in one + two:
             yield "scale-count", f"{one} / {two}", p / q
+    for text, size in sizes.items():
+        if size > 1 and "/" not in text:
+            yield "scale-factor", f"sqrt({text})", math.sqrt(size)
     for text, value in settings_of(s).items():
         if isinstance(value, float) and 0 < value < 1:
             yield "scale-keep", text, value
@@ -82,11 +85,11 @@ def scale(s: Sample, k: int, witnesses: Sequence[Sample], other: Any = None) -> 
     if np.ptp(values) < 1e-6 * abs(values[0]) and _sizes_differ(factors):
         if abs(values[0] + 1) < 1e-7:
             return always(
-                "scale-sign", f"{seen} for {name}, at every size", f"change the sign of the gradient of {name}"
+                "scale-sign", f"{seen} for {name}, at every size tried", f"change the sign of the gradient of {name}"
             )
         if not found:
-            return always("scale-factor", f"{seen} for {name}, at every size", f"multiply it by {values[0]:.6g}")
-        if {cause for cause, *_ in found} != {"scale-keep"}:
+            return always("scale-factor", f"{seen} for {name}, at every size tried", f"multiply it by {values[0]:.6g}")
+        if not {cause for cause, *_ in found} <= {"scale-keep", "scale-factor"}:
             return None  # a constant, or a count that is the same at all these sizes
     if len({cause for cause, *_ in found}) != 1 and not (
         found and found[0][0] == "scale-batch" and _sizes_differ(factors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import inspect
 import time
@@ -15,7 +16,7 @@ import numpy as np
 from .adjoints import Accusation, accuse
 from .case import Case, case_of
 from .cs231n import plan
-from .diagnose import Diagnosis, diagnose
+from .diagnose import Diagnosis, Draw, diagnose
 from .discover import pair_up
 from .inputs import Setting
 from .instrument import statement_at, tree_of
@@ -24,11 +25,12 @@ from .pairs import Pair
 from .repair import Repair, repair
 from .report import Report, Why
 from .reruns import forward_judge
+from .samples import Sample
 
 WRONG = ("fail", "kink")
 LARGE = 1000  # entries of all inputs, beyond which true gradients of all of them take too long
 ACCUSED = (*WRONG, "contract", "error")
-NEARBY = (("inputs like these", 0), ("one example fewer", 1))
+NEARBY = (("inputs like these", None), ("one example fewer", 0), ("one feature fewer", -1))
 
 
 def reason(
@@ -77,12 +79,12 @@ def reason(
 
 
 def at_inputs(report: Report, forward: Any, backward: Any, inputs: Sequence[Any]) -> Why | None:
-    """The reason for what was found at given inputs: it is sought at some like them, and with one example fewer."""
+    """The reason for what was found at given inputs: it is sought at some like them, and at smaller ones."""
     code = getattr(inspect.unwrap(backward or forward), "__code__", None)
     if report.verdict not in WRONG or code is None or entries_of(inputs) > LARGE:
         return None
     pair = Pair(report.name, forward, backward, code.co_filename)
-    settings = [Setting(text, functools.partial(_near, inputs, fewer)) for text, fewer in NEARBY]
+    settings = [Setting(text, functools.partial(_near, inputs, axis)) for text, axis in NEARBY]
     try:
         return reason(pair, settings, report, seconds=0)
     except Exception:  # code in a form of its own
@@ -94,23 +96,39 @@ def entries_of(inputs: Sequence[Any]) -> int:
 
 
 def like(
-    inputs: Sequence[Any], rng: np.random.Generator, fewer: int, active: Sequence[int] | None = None
+    inputs: Sequence[Any], rng: np.random.Generator, cut: int | None, active: Sequence[int] | None = None
 ) -> tuple[Any, ...]:
-    """Inputs near the given ones, of the same signs, with so many examples fewer; only the `active` ones are moved."""
-    N = next((len(x) for x in inputs if isinstance(x, np.ndarray) and x.ndim), 0)
+    """Inputs near the given ones, of the same signs; only the `active` ones are moved.
+
+    An axis `cut` of the first, 0 for its examples, -1 for its features, is one shorter, and so are those of the same
+    size of the others: of examples first axes only. What counts along it, such as labels, stays within.
+    """
+    first = next((x for x in inputs if isinstance(x, np.ndarray) and x.ndim > (cut == -1)), None)
+    size = first.shape[cut] if first is not None and cut is not None else 0
     near = []
     for i, x in enumerate(inputs):
         if isinstance(x, np.ndarray):
             moves = x.dtype.kind == "f" and (active is None or i in active)
-            x = x[:-fewer] if fewer and x.ndim and len(x) == N > fewer else x
+            shorter = [n == size > 1 and (axis == 0 or cut == -1) for axis, n in enumerate(x.shape)]
+            x = x[tuple(slice(size - 1 if short else None) for short in shorter)]
+            x = np.minimum(x, size - 2) if x.dtype.kind in "iu" and cut == -1 and size > 1 else x
             x = x * (1 + 0.1 * rng.uniform(-1, 1, x.shape)) if moves else x.copy()
         near.append(x)
     return tuple(near)
 
 
-def _near(inputs: Sequence[Any], fewer: int, rng: np.random.Generator) -> dict[str, Any]:
+def accepted(sample: Sample, drawn: Draw) -> list[tuple[Any, ...]]:
+    """The drawn arguments at which a layer or net runs: a number of features may be a part of it."""
+    found = []
+    for _, arguments in drawn(1):
+        with contextlib.suppress(Exception):
+            found.append(sample.at(arguments or ()).arguments)
+    return found
+
+
+def _near(inputs: Sequence[Any], cut: int | None, rng: np.random.Generator) -> dict[str, Any]:
     """The same for a setting, whose arguments go by position if no parameter bears their names."""
-    return {f"#{i}": value for i, value in enumerate(like(inputs, rng, fewer))}
+    return {f"#{i}": value for i, value in enumerate(like(inputs, rng, cut))}
 
 
 def _helpers(pair: Pair) -> list[Pair]:

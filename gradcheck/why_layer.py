@@ -23,7 +23,7 @@ from .parts import failing_part
 from .repair import OPEN
 from .report import Report, Why
 from .samples import Deadline, Sample
-from .why import LARGE, NEARBY, WRONG, entries_of, like
+from .why import LARGE, NEARBY, WRONG, accepted, entries_of, like
 
 UNLINEAR = ("nonlinear-in-dout", "ignores-dout")
 SECONDS = 20.0
@@ -43,7 +43,7 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
 
     def draw(seed: int) -> list[tuple[str, tuple[Any, ...] | None]]:
         active = sample.subject.active  # targets stay as they are: moved, they may be none
-        return [(text, like(inputs, np.random.default_rng(seed), fewer, active)) for text, fewer in NEARBY]
+        return [(text, like(inputs, np.random.default_rng(seed), cut, active)) for text, cut in NEARBY]
 
     inner = failing_part(layer, inputs)
     if inner is not None:
@@ -75,7 +75,7 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
         place = (_home(layer), line) if line else None
     mended = None
     if sample.error is None:
-        others = [arguments for _, arguments in draw(1) if arguments]
+        others = accepted(sample, draw)
 
         def passes() -> bool:
             reports = (check_layer(layer, *values, wrt=wrt, why=False) for values in (inputs, *others))

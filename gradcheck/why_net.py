@@ -18,7 +18,7 @@ from .objects import Net
 from .repair import OPEN
 from .report import Report, Why
 from .samples import Deadline, Sample
-from .why import LARGE, NEARBY, WRONG, entries_of, like
+from .why import LARGE, NEARBY, WRONG, accepted, entries_of, like
 
 SECONDS = 20.0
 
@@ -36,13 +36,14 @@ def of_net(report: Report, net: Any, inputs: Sequence[Any]) -> Why | None:
 
     def draw(seed: int) -> list[tuple[str, tuple[Any, ...] | None]]:
         rng = np.random.default_rng(seed)
-        return [(text, like(inputs, rng, fewer)) for text, fewer in NEARBY]
-
-    def passes() -> bool:
-        others = [arguments for _, arguments in draw(1) if arguments]
-        return all(check_loss(net, *values, why=False).verdict in OPEN for values in (inputs, *others))
+        return [(text, like(inputs, rng, cut)) for text, cut in NEARBY]
 
     sample = Sample(make, tuple(inputs), 0, Deadline(SECONDS))
+    others = accepted(sample, draw)
+
+    def passes() -> bool:
+        return all(check_loss(net, *values, why=False).verdict in OPEN for values in (inputs, *others))
+
     try:
         found = explain(make, draw)
     except Exception:  # code that raises now and then

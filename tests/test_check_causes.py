@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gradcheck
-from gradcheck import check, merge
+from gradcheck import check, check_loss, merge
 from gradcheck.meanings import MEANINGS
 from gradcheck.report import Why, Worst, folded
 from gradcheck.state import poison
@@ -290,3 +290,31 @@ def test_a_cause_without_evidence_is_said_in_words():
     (said,) = Why("wrong-index").lines("line")
     assert said == "cause: wrong-index; values are taken from, or put into, the wrong place"
     assert Why("scale-sign", "returned / true = -1").lines("line") == ["cause: scale-sign; returned / true = -1"]
+
+
+def mean_over_examples_only(p, q):
+    return ((p - q) ** 2).mean(), 2 * (p - q) / len(p)
+
+
+def similarity_without_its_scale(p, q):
+    s = p @ q.T / np.sqrt(q.shape[1])
+    return (s**2).sum(), 2 * s @ q
+
+
+def squares_without_the_two(p, q):
+    return ((p - q) ** 2).sum(), p - q
+
+
+@pytest.mark.parametrize(
+    ("loss", "cause", "told"),
+    [
+        (mean_over_examples_only, "scale-count", "= 3 = p.shape[1] for p; at one feature fewer it is 2"),
+        (similarity_without_its_scale, "scale-factor", "= sqrt(p.shape[1]) for p; at one feature fewer it is 1.41421"),
+        (squares_without_the_two, "scale-factor", "= 0.5 for p, at every size tried"),
+    ],
+)
+def test_a_factor_is_told_by_the_size_that_it_follows(loss, cause, told):
+    rng = np.random.default_rng(0)
+    report = check_loss(loss, rng.standard_normal((5, 3)), rng.standard_normal((5, 3)))
+    assert report.cause == cause
+    assert told in report.why.evidence
