@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import inspect
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from .pairs import Pair, required
 
 FORWARD = {"forward", "forwards", "fwd", "fprop"}
 BACKWARD = {"backward", "backwards", "bwd", "bprop", "backprop", "grad", "gradient"}
+HALVES = {"forward": "backward", "Forward": "Backward", "fwd": "bwd", "Fwd": "Bwd", "fprop": "bprop"}
+HALVES |= {backward: forward for forward, backward in HALVES.items()}
+HALF = re.compile("|".join(HALVES))
 LOSSES = {"loss", "entropy", "crossentropy", "mse", "hinge", "nll"}
 NUMERICAL = {"numerical", "numeric", "check", "checking", "eval"}  # of functions that are no layer's
 
@@ -47,7 +51,7 @@ def discover(path: Path) -> Discovery:
         if isinstance(value, types.FunctionType) and value.__code__.co_filename == file
     }
     pairs, alone = pair_up(functions, file)
-    problems += [Problem(file, f"{f.__name__} has no forward", f.__code__.co_firstlineno) for f in alone]
+    problems += _unpaired(functions, pairs, alone)
     classes = [value for value in own if isinstance(value, type) and _is_differentiable(value)]
     pairs += instances_of([cls for cls in classes if not _is_base(cls, classes)], file)
     return Discovery(sorted(pairs, key=lambda pair: pair.line), problems)
@@ -68,6 +72,23 @@ def pair_up(functions: Mapping[str, Callable[..., Any]], file: str) -> tuple[lis
         elif not direction and _is_loss(name, function):
             pairs.append(Pair(name, function, None, file))
     return pairs, alone
+
+
+def _unpaired(
+    functions: Mapping[str, types.FunctionType], pairs: list[Pair], alone: list[Callable[..., Any]]
+) -> Iterator[Problem]:
+    """The backwards that found no forward, and each half of a pair whose other half is perhaps misspelt."""
+    paired = {name for pair in pairs for name in pair.names}
+    directions = {name: (_split(name) or ("",))[0] for name in functions if name not in paired}
+    for name, direction in directions.items():
+        meant = HALF.sub(lambda half: HALVES[half[0]], name)
+        others = [o for o in directions if direction and directions[o] not in (direction, "backward")]
+        guess = difflib.get_close_matches(meant, others, 1, 0.85)
+        if guess or functions[name] in alone:
+            other = "backward" if direction == "forward" else "forward"
+            hint = f"; {guess[0]}: did you mean {meant}?" if guess else ""
+            code = functions[name].__code__
+            yield Problem(code.co_filename, f"{name} has no {other}{hint}", code.co_firstlineno)
 
 
 def _words(name: str) -> tuple[str, ...]:

@@ -70,6 +70,38 @@ def test_helpers_are_no_pairs_and_a_lonely_backward_is_told(found):
     assert [problem.message for problem in discovery.problems] == ["pool_backward has no forward"]
 
 
+@pytest.mark.parametrize(
+    ("forward", "backward", "said"),
+    [
+        (
+            "affine_foward",
+            "affine_backward",
+            "affine_backward has no forward; affine_foward: did you mean affine_forward?",
+        ),
+        (
+            "affin_forward",
+            "affine_backward",
+            "affine_backward has no forward; affin_forward: did you mean affine_forward?",
+        ),
+        ("reluForwad", "reluBackward", "reluBackward has no forward; reluForwad: did you mean reluForward?"),
+        ("fc_forward", "fc_backwrad", "fc_forward has no backward; fc_backwrad: did you mean fc_backward?"),
+        ("conv_forward", "pool_backward", "pool_backward has no forward"),
+        ("pool_backward_fast", "pool_backward", "pool_backward has no forward"),
+    ],
+)
+def test_the_misspelt_half_of_a_pair_is_named(found, forward, backward, said):
+    discovery = found(f"def {forward}(x, w):\n    return x, x\ndef {backward}(dout, cache):\n    return dout\n")
+    assert said in [problem.message for problem in discovery.problems]
+
+
+def test_halves_that_look_alike_and_have_their_own_are_not_taken_for_misspelt(found):
+    text = "".join(
+        f"def {name}_forward(x): return x, x\ndef {name}_backward(dout, cache): return dout\n"
+        for name in ("relu", "lrelu")
+    )
+    assert found(text + "def affine_forward(x, w): return x, w\ndef affine(x, w): return x\n").problems == []
+
+
 def test_losses_are_found_but_not_functions_that_return_three_things(found):
     discovery = found(
         """
