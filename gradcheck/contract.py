@@ -103,6 +103,30 @@ def check_isolation(subject: Any, run: Run, douts: list[Any], first: list[Any], 
         yield Finding("contract", "stale-cache", text)
 
 
+def check_adding(
+    subject: Any, forward: Callable[[list[Any]], Run], douts: list[Any], first: list[Any], floor: float
+) -> Iterator[Finding]:
+    """Gradients of parameters that have a ``zero_grad`` are sums: those of two uses of one layer add."""
+
+    def second(forget: bool) -> list[Any]:
+        run = forward(subject.arrays)
+        run.backward(handed_out(douts, subject.writable))
+        return kept(run.again(handed_out(douts, subject.writable), forget))  # type: ignore[misc]
+
+    def wrong(alone: list[Any]) -> list[str]:
+        sums = [None if a is None or b is None else a + b for a, b in zip(first, alone)]
+        pairs = _numbered(subject, sums, both)
+        return [name for name, a, b in pairs if name in subject.adding and _differ(a, b, 2 * floor)]
+
+    both = second(forget=False)
+    if wrong(first) and (names := wrong(second(forget=True))):  # a layer that draws has another gradient each time
+        text = (
+            f"the gradient of {', '.join(names)} after two forwards and backwards without zero_grad is not the sum of "
+            "both: add to it, with add_grad or grad +=, where backward assigns it"
+        )
+        yield Finding("contract", "overwrites-grad", text)
+
+
 def check_linear(
     subject: Any, gradients: Gradients, douts: list[Any], first: list[Any], floor: float, rng: np.random.Generator
 ) -> Iterator[Finding]:

@@ -229,6 +229,8 @@ class _Examination:
                 found += contract.check_outputs(run, self.outs)
                 found += contract.check_isolation(subject, later, self.douts, first, floor)
                 self.next_point = self._point_of(arrays, after)
+            if getattr(subject, "adding", None) and not found:
+                found += contract.check_adding(subject, self.forward, self.douts, first, floor)
             if subject.takes_dout:
                 found += contract.check_linear(subject, self._fresh_gradients, self.douts, first, floor, self.rng)
         except Exception as error:

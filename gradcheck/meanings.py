@@ -46,6 +46,7 @@ MEANINGS = {
     "aliases": "a returned gradient is memory that something else still uses",
     "stale-cache": "backward uses the latest forward's values, not those of its own cache",
     "not-repeatable": "a second backward gives something else",
+    "overwrites-grad": "backward assigns a parameter's gradient, to which it must add",
     "accumulates": "a second backward adds to what the first returned",
     "random-redrawn": "a mask is drawn again in backward; it has to be forward's",
     "train-eval-mismatch": "the gradient is that of the other mode",

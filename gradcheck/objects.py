@@ -41,6 +41,7 @@ class _Parametrised:
         self._grads = [np.zeros(np.shape(value), np.float64) for value in self._originals]
         self._old_grads = [parameter.grad for parameter in parameters.values()]
         self.parameter_names = list(parameters)
+        self.adding = [name for name, parameter in parameters.items() if hasattr(parameter, "zero_grad")]
         self.values = [_moved(np.array(value, dtype=np.float64), rng) for value in self._originals]
 
     def copy(self, values: list[np.ndarray]) -> Any:
@@ -86,6 +87,7 @@ class LayerObject:
         self.active = self._inputs.active  # which of the values have a gradient
         self.names = [*self._inputs.names, *self.own.parameter_names]
         self.arrays = [*self._inputs.arrays, *self.own.values]
+        self.adding = self.own.adding
         self.takes_dout = takes_argument(layer.backward)
         self.writable = False
 
@@ -96,20 +98,24 @@ class LayerObject:
         filled, changed_inputs = self._inputs.fill(arrays[: self.n_inputs], writable=self.writable)
         out = layer.forward(*filled)
 
-        def backward(douts: list[Any]) -> list[Any]:
+        def backward(douts: list[Any], forget: bool = True) -> list[Any]:
             before = parameters_of(layer)  # a kept x with its dx looks like one, and is none of them
-            for name in self.own.parameter_names:
+            for name in self.own.parameter_names if forget else []:
                 forget_grad(before[name])
             returned = layer.backward(*(douts if self.takes_dout else ()))
             gradients = self._inputs.pick(returned) if self.n_inputs else []
             parameters = parameters_of(layer)
             return [*gradients, *(parameters[name].grad for name in self.own.parameter_names)]
 
+        def again(douts: list[Any], forget: bool) -> list[Any]:
+            layer.forward(*filled)
+            return backward(douts, forget)
+
         def changed() -> list[str]:
             pairs = zip(self.own.parameter_names, arrays[self.n_inputs :], values)
             return changed_inputs() + [name for name, old, new in pairs if not same(old, new)]
 
-        return Run(outputs(*(out if isinstance(out, tuple) else (out,))), backward, changed)
+        return Run(outputs(*(out if isinstance(out, tuple) else (out,))), backward, changed, again=again)
 
     def notes(self) -> list[str]:
         """What could not be checked: arrays that forward uses and that have no gradient, and integers."""

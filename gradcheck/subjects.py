@@ -18,6 +18,7 @@ class Run(NamedTuple):
     backward: Callable[[list[Any]], list[Any]]  # one dout per output -> what came back, one per argument
     changed: Callable[[], list[str]]  # names of the inputs that no longer hold what was passed
     cache: Any = None  # what forward left for backward, where that is told apart from the rest
+    again: Callable[..., list[Any]] | None = None  # (douts, forget): both anew, of the same object
 
 
 class Inputs:

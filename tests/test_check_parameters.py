@@ -135,3 +135,35 @@ def test_integers_in_the_place_of_an_input_are_told_and_indices_and_labels_are_n
     squares = check_loss(lambda x, y: (np.sum((x - y) ** 2), 2 * (x - y)), X, np.ones((4, 3), int))
     assert squares
     assert squares.notes == []
+
+
+class Assigning(Listed):
+    """A backward that assigns what it has to add."""
+
+    def backward(self, dout):
+        for parameter, gradient in zip(self.Ws, (self.cache.T @ dout, dout.sum(axis=0))):
+            parameter.grad = gradient
+        return dout @ self.Ws[0].value.T
+
+
+class Noisy(Listed):
+    """A layer of which each forward draws another mask."""
+
+    def __init__(self):
+        super().__init__()
+        self.rng = np.random.default_rng(0)
+
+    def forward(self, x):
+        self.mask = self.rng.random(x.shape) > 0.4
+        return super().forward(x * self.mask)
+
+    def backward(self, dout):
+        return super().backward(dout) * self.mask
+
+
+def test_gradients_of_two_uses_add_where_there_is_a_zero_grad():
+    report = check_layer(Assigning(), X)
+    assert (report.verdict, report.cause) == ("contract", "overwrites-grad")
+    assert "the gradient of Ws.0, Ws.1 after two forwards" in str(report)
+    assert check_layer(Noisy(), X)
+    assert check_layer(Arrays(), X), "with dW it is the custom to assign"
