@@ -69,7 +69,8 @@ def family(pair: Pair) -> Family | None:
         return Family(settings.linear_loss, _equals(_linear_loss(loss)) if loss else None)
     same = True
     while words:
-        name = "_".join(SYNONYMS.get(word, word) for word in words)
+        own = "_".join(words)
+        name = own if own in FAMILIES else "_".join(SYNONYMS.get(word, word) for word in words)
         if name in FAMILIES:
             return FAMILIES[name] if same else FAMILIES[name]._replace(difference=None)
         parts = name.split("_")
@@ -364,6 +365,7 @@ WAYS = {
 }
 FAMILIES: dict[str, Family] = {
     **_named("affine", settings.affine, _affine),
+    **_named("fc linear dense", settings.linear, _affine),
     "relu": Family(settings.elementwise, _relu_difference),
     "leaky_relu": Family(settings.elementwise, _leaky_difference),
     **_activations("Sigmoid", "Tanh", "ELU", "Softplus", "SiLU"),

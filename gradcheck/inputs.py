@@ -39,11 +39,14 @@ class Setting:
         ``draw(rng) -> values`` by the course's parameter names; fresh arrays at each call.
     usual : bool
         Whether every forward of this name has to take it: an error in a usual setting is a fault, in another a limit.
+    hint : str
+        What is most likely to be the matter where a forward raises here.
     """
 
     text: str
     draw: Callable[[np.random.Generator], Values]
     usual: bool = True
+    hint: str = ""
 
     def arguments(self, pair: Pair, seed: int = 0) -> tuple[Any, ...] | None:
         """The arguments of the pair's forward, in its order; None if its parameters are others."""
@@ -262,9 +265,12 @@ def searched(pair: Pair, seed: int = 0, sizes: tuple[int | tuple[int, ...], ...]
     names = required(pair.forward)
     shapes = [*SHAPES]
     for D in sizes:
-        shapes += (
-            [(2, *D), D] if isinstance(D, tuple) else [(4, D), (2, 5, D), (2, D, 5), (2, D, 5, 6), (2, D, 6, 6), (D, 1)]
-        )
+        N = 4 if D != 4 else 3
+        shapes += [(2, *D), D] if isinstance(D, tuple) else [
+            (N, D), (2, 5, D), (2, D, 5), (2, D, 5, 6), (2, D, 6, 6), (D, 1)
+        ]  # fmt: skip
+    if sizes:  # an object may take one example where it is made for a batch
+        shapes.sort(key=lambda shape: len(shape) < 2)
     best: tuple[int, Setting | None] = (0, None)
     for kinds in itertools.islice(itertools.product(*(_candidates(name, shapes) for name in names)), MOST):
         text = ", ".join(f"{name} {kind[1]}" for name, kind in zip(names, kinds) if kind[0] != "scalar")

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from .check import check_layer, check_loss
-from .inputs import Setting, searched
+from .inputs import Setting, is_differentiable, searched
 from .pairs import Pair
 from .report import Report
 from .standins import Lacking
-from .state import seeded
+from .state import arrays_in, seeded
 from .styles import uniform
 
 # What a constructor is given for a parameter of this name; other required ones get 3, 5, 4, 2 in turn.
@@ -35,6 +35,7 @@ SPARE = (3, 5, 4, 2, 6)
 # What else a parameter without a default may have to be, by a part of its name.
 TUPLES = {"kernel": (3, 2), "filter": (3, 2), "pool": (2, 2), "window": (2, 2), "stride": (1, 1), "shape": (3, 5)}
 IMAGE = (3, 6, 4)
+AXES = 8  # of the arrays in an object, which tell the sizes of its inputs
 # What a net may do besides, each to be checked on its own.
 OPTIONS = [("normalization", "batchnorm"), ("normalization", "layernorm"), ("use_batchnorm", True),
            ("dropout_keep_ratio", 0.6), ("dropout", 0.6)]  # fmt: skip
@@ -44,7 +45,7 @@ OPTIONS = [("normalization", "batchnorm"), ("normalization", "layernorm"), ("use
 class Instance(Pair):
     """An object that has forward and backward; every call makes a new one, which is the cache.
 
-    `sizes` are the numbers that its constructor was given.
+    `sizes` are the numbers that its constructor was given, and the lengths of the axes of its arrays.
     """
 
     make: Callable[[], Any] = field(default=object, kw_only=True)
@@ -100,7 +101,9 @@ def _pair_of(cls: type, values: dict[str, Any], file: str) -> Pair | None:
     make = functools.partial(_make, cls, values)
     made = make()
     if hasattr(made, "forward") and hasattr(made, "backward"):
-        sizes = tuple(dict.fromkeys(v for v in values.values() if type(v) is tuple or (type(v) is int and v > 2)))
+        given = [v for v in values.values() if type(v) is tuple or (type(v) is int and v > 2)]
+        axes = [n for _, array in arrays_in(made) if is_differentiable(array) for n in array.shape if n > 1]
+        sizes = tuple(dict.fromkeys([*given, *axes[:AXES]]))
         return Instance(cls.__name__, *_as_functions(cls, make), file, make=make, sizes=sizes)
     if isinstance(getattr(made, "params", None), dict) and callable(getattr(made, "loss", None)):
         return NetLoss(cls.__name__, _as_loss(cls, make), None, file, make=make)

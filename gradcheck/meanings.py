@@ -53,7 +53,7 @@ MEANINGS = {
     "wrong-cache": "the cache is not unpacked in the order in which it was packed",
     "undefined-name": "a name is used that was never assigned",
     "unfinished": "something is not written yet",
-    "raises": "it raises",
+    "raises": "an exception stops it",
     "non-finite": "NaN or infinity, where the true gradient is finite",
     "unknown": "none of the known ones",
 }

@@ -48,12 +48,17 @@ def scaled(draw: Callable[[Rng], Values], **factors: float) -> Callable[[Rng], V
 
 def affine() -> Variants:
     """Images and rows, and a batch of one."""
-    yield [
-        Setting(listed(x=x, w=w), gaussian(x=x, w=w, b=w[1:]), usual)
-        for x, w, usual in [
-            ((3, 2, 4), (8, 5), True), ((4, 6), (6, 3), True), ((1, 2, 3, 2), (12, 4), False),
-        ]
-    ]  # fmt: skip
+    yield [_product((3, 2, 4), (8, 5)), _product((4, 6), (6, 3)), _product((1, 2, 3, 2), (12, 4), usual=False)]
+
+
+def linear() -> Variants:
+    """Rows; and images, which under other names than the course's need not be flattened."""
+    yield [_product((4, 6), (6, 3)), _product((1, 5), (5, 4), usual=False), _product((3, 2, 4), (8, 5), usual=False)]
+
+
+def _product(x: Shape, w: Shape, usual: bool = True) -> Setting:
+    hint = "x has shape (N, d_1, ..., d_k): flatten each example, x.reshape(x.shape[0], -1)" if len(x) > 2 else ""
+    return Setting(listed(x=x, w=w), gaussian(x=x, w=w, b=w[1:]), usual, hint)
 
 
 def elementwise() -> Variants:

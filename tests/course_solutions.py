@@ -96,6 +96,15 @@ def affine_backward(dout, cache):
     return _fresh(cache).backward(dout), *_grads(cache, "W", "b")
 
 
+def linear_forward(x, w, b):
+    return x @ w + b, (x, w)
+
+
+def linear_backward(dout, cache):
+    x, w = cache
+    return dout @ w.T, x.T @ dout, dout.sum(axis=0)
+
+
 def relu_forward(x):
     layer = layers.ReLU()
     return layer.forward(x), layer

@@ -1,0 +1,74 @@
+"""The inputs that the command guesses: those that fit an object's own arrays, and rows where rows are all it takes."""
+
+import textwrap
+
+import pytest
+
+from gradcheck import cs231n
+from gradcheck.discover import discover
+from gradcheck.load import sandboxed
+from gradcheck.sweep import sweep
+
+LAYER = """
+import numpy as np
+
+class Fixed:
+    def __init__(self):
+        self.W = np.random.default_rng(0).standard_normal({shape})
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+
+    def backward(self, dout):
+        self.dW = {factor} * self.x.T @ dout
+        return dout @ self.W.T
+"""
+PRODUCT = """
+def {name}_forward(x, w, b):
+    return x.dot(w) + b, (x, w, b)
+
+def {name}_backward(dout, cache):
+    x, w, b = cache
+    return dout.dot(w.T), x.T.dot(dout), {factor} * dout.sum(axis=0)
+"""
+
+
+@pytest.fixture
+def report(tmp_path):
+    """The report on the only pair of a text."""
+
+    def of(text):
+        path = tmp_path / "mine.py"
+        path.write_text(textwrap.dedent(text))
+        cs231n.ours()
+        with sandboxed(path):
+            (pair,) = discover(path).pairs
+            return sweep(pair, why=True, repair=1.0)
+
+    return of
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (4, 4), (2, 2), (17, 5)])
+def test_inputs_of_a_layer_of_one_size_fit_its_weights(report, shape):
+    right, wrong = (report(LAYER.format(shape=shape, factor=factor)) for factor in (1, 7))
+    assert (right.verdict, wrong.verdict) == ("pass", "fail")
+    assert [len(part.name) for part in right.arguments] == [1, 1]
+
+
+def test_a_forward_that_takes_none_of_the_inputs_tried_is_no_error(report):
+    found = report(LAYER.format(shape=(4, 5), factor=1).replace("self.x = x", "raise ValueError('no')"))
+    assert found.verdict == "vacuous"
+    assert "give them with --inputs" in str(found)
+
+
+@pytest.mark.parametrize("name", ["fc", "linear", "dense"])
+def test_rows_alone_are_enough_under_another_name_than_the_courses(report, name):
+    assert report(PRODUCT.format(name=name, factor=1)).verdict == "pass"
+    assert report(PRODUCT.format(name=name, factor=2)).verdict == "fail"
+
+
+def test_the_courses_affine_is_told_to_flatten(report):
+    text = str(report(PRODUCT.format(name="affine", factor=1)))
+    assert "x has shape (N, d_1, ..., d_k): flatten each example" in text
+    assert "it raises" not in text
