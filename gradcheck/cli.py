@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,11 +21,11 @@ from typing import Any
 from . import gradescope
 from .report import TELL, folded, passes
 from .rewrite import Edit, apply
-from .runner import Checked, run
+from .runner import Checked, run, steps
 
 EPILOG = """\
 exit status: 0 all is right; 1 something is wrong, or (--strict) undecided or
-unfinished; 2 wrong usage
+unfinished; 2 wrong usage; 130 stopped by Ctrl-C
 
 all pairs NAME_forward / NAME_backward, losses, layers and nets of a file:
   python -m gradcheck my_layers.py
@@ -96,16 +99,21 @@ def _main(options: argparse.Namespace) -> int:
     }  # fmt: skip
     quiet_stdout = options.json == "-"
     everything: list[Checked] = []
-    for checked in _check(files, order, options.timeout):
-        everything.append(checked)
-        if not quiet_stdout:
-            _print(checked, options, several=len(files) > 1)
+    with _stopped_by_ctrl_c() as stop:
+        for checked in _check(files, order, options.timeout, stop):
+            everything.append(checked)
+            if not quiet_stdout:
+                _print(checked, options, several=len(files) > 1)
+    records = [record for checked in everything for record in checked.checks]
+    if stop.is_set():
+        told = _closing(records, len(files), None) if records else "nothing is finished"
+        print(f"stopped; {told}", file=sys.stderr if quiet_stdout else sys.stdout)
+        return 130
     found = {name: answers for checked in everything for name, answers in checked.found.items()}
     missing = [name for name in names or () if not any(name in answers for answers in found.values())]
     if missing and not options.gradescope:
         raise _Usage(f"no pair is named {', '.join(missing)}; found: {', '.join(found) or 'none'}")
     points = {next((pair for pair in found if name in found[pair]), name): worth for name, worth in points.items()}
-    records = [record for checked in everything for record in checked.checks]
     grades = gradescope.results(records, points)
     if options.json:
         _write(options.json, _document(options, everything, records))
@@ -159,10 +167,32 @@ def _resolve(target: str) -> tuple[list[Path], list[str]]:
     raise _Usage(f"there is no file or folder {target}; a module's object is written module:object")
 
 
-def _check(files: list[Path], order: dict[str, Any], timeout: float) -> Iterator[Checked]:
-    """The files in their order, as many at a time as there are processors."""
+@contextlib.contextmanager
+def _stopped_by_ctrl_c() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets, so that what is finished can be told; the second ends all."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def halt(*_: Any) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, usual)
+
+    usual = signal.signal(signal.SIGINT, halt)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _check(files: list[Path], order: dict[str, Any], timeout: float, stop: threading.Event) -> Iterator[Checked]:
+    """One file step by step; several in their order, as many at a time as there are processors."""
+    if len(files) == 1:
+        yield from steps(files[0], order, timeout, stop)
+        return
     with ThreadPoolExecutor(max_workers=min(len(files), os.cpu_count() or 1)) as pool:
-        yield from pool.map(lambda file: run(file, order, timeout), files)
+        yield from pool.map(lambda file: run(file, order, timeout, stop), files)
 
 
 def _print(checked: Checked, options: argparse.Namespace, *, several: bool) -> None:

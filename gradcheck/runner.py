@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +19,12 @@ from .load import HOUSE
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
+TICK = 0.1  # seconds until a wish to stop is seen
+
 
 @dataclass
 class Checked:
-    """What came of one file."""
+    """What came of one file, or of one step of it."""
 
     file: str
     errors: list[dict[str, Any]] = field(default_factory=list)  # what of it could not be imported
@@ -30,8 +34,23 @@ class Checked:
     listed: list[dict[str, Any]] = field(default_factory=list)  # names and settings, where only a list was asked for
 
 
-def run(file: Path, order: dict[str, Any], timeout: float) -> Checked:
-    """Check a file. A pair that takes more than `timeout` seconds, or ends the process, is an error; the others go on.
+def run(file: Path, order: dict[str, Any], timeout: float, stop: threading.Event | None = None) -> Checked:
+    """All that comes of the `steps` of one file, in one."""
+    parts = list(steps(file, order, timeout, stop))
+    return Checked(
+        str(file),
+        [error for part in parts for error in part.errors],
+        {name: answers for part in parts for name, answers in part.found.items()},
+        [record for part in parts for record in part.checks],
+        [text for part in parts for text in part.texts],
+        [listed for part in parts for listed in part.listed],
+    )
+
+
+def steps(file: Path, order: dict[str, Any], timeout: float, stop: threading.Event | None = None) -> Iterator[Checked]:
+    """Check a file, each result as soon as it is there.
+
+    A pair that takes more than `timeout` seconds, or ends the process, is an error; the others go on.
 
     Parameters
     ----------
@@ -41,38 +60,40 @@ def run(file: Path, order: dict[str, Any], timeout: float) -> Checked:
         See `worker.events`; `file` and `done` are filled in here.
     timeout : float > 0
         Seconds for the import, and for each pair.
+    stop : threading.Event, optional
+        Once it is set, the check under way is given up, and no other begun.
     """
-    checked = Checked(str(file))
-    done: list[str] = []
-    while True:
-        names: list[str] | None = None
+    stop = stop or threading.Event()
+    name, done = str(file), list[str]()
+    names: list[str] | None = None
+    while not stop.is_set():
         why = ""
-        for event in _events({**order, "file": str(file), "done": done}, timeout):
+        for event in _events({**order, "file": name, "done": done}, timeout, stop):
             if "names" in event:
-                names, checked.errors, checked.found = event["names"], event["errors"], event["found"]
+                if names is None:
+                    yield Checked(name, errors=event["errors"], found=event["found"])
+                names = event["names"]
             elif "listed" in event:
-                checked.listed.append(event)
                 done.append(event["listed"])
+                yield Checked(name, listed=[event])
             elif "check" in event:
-                checked.checks.append(event["check"])
-                checked.texts.append(event["text"])
                 done.append(event["check"]["name"])
+                yield Checked(name, checks=[event["check"]], texts=[event["text"]])
             else:
                 why = event["interrupted"]
         if not why:
-            return checked
-        left = [name for name in names or () if name not in done]
+            return
+        left = [pair for pair in names or () if pair not in done]
         if not left:
-            checked.errors.append({"file": str(file), "message": f"importing it {why}", "line": None})
-            return checked
+            yield Checked(name, errors=[{"file": name, "message": f"importing it {why}", "line": None}])
+            return
         message = f"checking it {why}"
-        checked.checks.append(_interrupted(str(file), left[0], message))
-        checked.texts.append(f"{left[0]}: error\n  {message}")
         done.append(left[0])
+        yield Checked(name, checks=[_interrupted(name, left[0], message)], texts=[f"{left[0]}: error\n  {message}"])
 
 
-def _events(order: dict[str, Any], timeout: float) -> Iterator[dict[str, Any]]:
-    """The worker's events, and at last why it was `interrupted`, if it was."""
+def _events(order: dict[str, Any], timeout: float, stop: threading.Event) -> Iterator[dict[str, Any]]:
+    """The worker's events, and at last why it was `interrupted`, if it was, and not because all is to stop."""
     path = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(HOUSE)])
     process = subprocess.Popen(
         [sys.executable, "-m", "gradcheck.worker"],
@@ -83,21 +104,31 @@ def _events(order: dict[str, Any], timeout: float) -> Iterator[dict[str, Any]]:
     reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
     assert process.stdin is not None
     with process:
-        with process.stdin as stdin:
+        with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
             json.dump(order, stdin)
         reader.start()
-        while True:
-            try:
-                line = lines.get(timeout=timeout)
-            except queue.Empty:
-                process.kill()
-                yield {"interrupted": f"took more than {timeout:g} s"}
-                return
-            if not line:
-                break
-            yield json.loads(line)
-    if process.returncode:
+        try:
+            while line := _next(lines, timeout, stop):
+                yield json.loads(line)
+        except queue.Empty:
+            process.kill()
+            yield {"interrupted": f"took more than {timeout:g} s"}
+            return
+        if stop.is_set():
+            process.kill()
+    if process.returncode and not stop.is_set():
         yield {"interrupted": f"ended the process with status {process.returncode}"}
+
+
+def _next(lines: queue.Queue[str], timeout: float, stop: threading.Event) -> str:
+    """The next line, "" after the last or once all is to stop; `queue.Empty` is raised if none comes in time."""
+    end = time.monotonic() + timeout
+    while not stop.is_set():
+        with contextlib.suppress(queue.Empty):
+            return lines.get(timeout=TICK)
+        if time.monotonic() > end:
+            raise queue.Empty
+    return ""
 
 
 def _read(process: subprocess.Popen[str], lines: queue.Queue[str]) -> None:

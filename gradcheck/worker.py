@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -92,7 +93,11 @@ def record(pair: Pair, report: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read the order from stdin, write events to what was stdout; from now on stdout is nowhere."""
+    """Read the order from stdin, write events to what was stdout; from now on stdout is nowhere.
+
+    Ctrl-C reaches this process as well; what becomes of it is for the command to say.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     order = json.load(sys.stdin)
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out, open(os.devnull, "r+") as nowhere:
         for descriptor in (0, 1, 2):
