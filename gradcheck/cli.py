@@ -57,12 +57,16 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--strict", action="store_true", help="exit 1 for inconclusive, vacuous and unfinished ones too")
     p.add_argument("--seed", type=int, default=0, help="of inputs and directions (0)")
     p.add_argument("--explain", action="store_true", help="walk through each pair step by step, every gradient judged")
-    p.add_argument("--tell", choices=TELL, default="line", help="how much of a failure to tell (line)")
+    p.add_argument("--tell", choices=TELL, help="how much of a failure to tell (line)")
     p.add_argument("--no-repair", action="store_true", help="do not look for an edit that mends it: faster")
     p.add_argument("--apply", action="store_true", help="write the proven fixes into the files; FILE.py.bak is kept")
     p.add_argument("--inputs", metavar="FILE.py", help="your own arguments: a function or tuple for each pair's name")
     p.add_argument("--json", metavar="OUT", help="write every record as JSON; - is the standard output")
-    p.add_argument("--gradescope", metavar="OUT", help="write an autograder's results.json")
+    p.add_argument(
+        "--gradescope",
+        metavar="OUT",
+        help="write an autograder's results.json; it tells the verdicts, or what --tell says",
+    )
     p.add_argument("--timeout", type=float, default=60.0, metavar="S", help="seconds for one pair (60)")
     p.add_argument("--colour", "--color", choices=("auto", "always", "never"), default="auto",
                    help="auto: on a terminal, unless NO_COLOR is set")  # fmt: skip
@@ -93,7 +97,7 @@ def _main(options: argparse.Namespace) -> int:
         raise _Usage(f"--inputs must be a Python file; there is no {options.inputs}")
     order = {
         "names": names, "seed": options.seed, "quick": options.quick, "list": options.list,
-        "inputs": options.inputs, "colour": _wants_colour(options), "tell": options.tell,
+        "inputs": options.inputs, "colour": _wants_colour(options), "tell": options.tell or "line",
         "width": shutil.get_terminal_size().columns if sys.stdout.isatty() else None,
         "repair": 0.0 if options.no_repair else REPAIR_SECONDS, "explain": options.explain,
     }  # fmt: skip
@@ -111,10 +115,15 @@ def _main(options: argparse.Namespace) -> int:
         return 130
     found = {name: answers for checked in everything for name, answers in checked.found.items()}
     missing = [name for name in names or () if not any(name in answers for answers in found.values())]
-    if missing and not options.gradescope:
-        raise _Usage(f"no pair is named {', '.join(missing)}; found: {', '.join(found) or 'none'}")
+    if missing:
+        absent = f"no pair is named {', '.join(missing)}; found: {', '.join(found) or 'none'}"
+        if not options.gradescope:
+            raise _Usage(absent)
+        print(f"gradcheck: {absent}", file=sys.stderr)
     points = {next((pair for pair in found if name in found[pair]), name): worth for name, worth in points.items()}
-    grades = gradescope.results(records, points)
+    errors = [_told(error) for checked in everything for error in checked.errors]
+    texts = [text for checked in everything for text in checked.texts] if options.tell else None
+    grades = gradescope.results(records, points, errors, texts)
     if options.json:
         _write(options.json, _document(options, everything, records))
     if options.gradescope:
@@ -127,7 +136,7 @@ def _main(options: argparse.Namespace) -> int:
         graded = any("=" in name for name in options.names)
         closing = _closing(records, len(files), grades if graded else None)
         print("\n".join(folded(closing.splitlines(), order["width"])))
-    return _status(records, everything, options.strict)
+    return 1 if missing else _status(records, everything, options.strict)
 
 
 def _points(text: str) -> tuple[str, float]:
@@ -195,11 +204,14 @@ def _check(files: list[Path], order: dict[str, Any], timeout: float, stop: threa
         yield from pool.map(lambda file: run(file, order, timeout, stop), files)
 
 
+def _told(error: dict[str, Any]) -> str:
+    """What could not be imported, in a line."""
+    at = f", line {error['line']}" if error["line"] else ""
+    return f"{Path(error['file']).name}{at}: {error['message']}"
+
+
 def _print(checked: Checked, options: argparse.Namespace, *, several: bool) -> None:
-    lines = []
-    for error in checked.errors:
-        at = f", line {error['line']}" if error["line"] else ""
-        lines.append(f"{Path(error['file']).name}{at}: {error['message']}")
+    lines = [_told(error) for error in checked.errors]
     for listed in checked.listed:
         lines += [listed["listed"], *(f"  {text}" for text in listed["settings"])]
     for record, text in zip(checked.checks, checked.texts):

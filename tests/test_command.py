@@ -235,6 +235,39 @@ def test_points_go_to_what_is_right(write, tmp_path):
     assert tests["conv"]["output"] == "not found"
 
 
+@pytest.fixture
+def graded(write, tmp_path):
+    """The results.json of a text, checked with these arguments."""
+
+    def grade(text, *arguments):
+        out = tmp_path / "results.json"
+        main([write(text), *arguments, "--no-repair", "--gradescope", str(out)])
+        return json.loads(out.read_text())
+
+    return grade
+
+
+def test_an_autograder_tells_what_could_not_be_imported(graded, capsys):
+    results = graded(RIGHT + "\ndef relu_forward(x):\n    return x +\n", "affine=1", "relu=1")
+    assert results["output"].startswith("mine.py, line 13: SyntaxError")
+    assert results["tests"][1]["output"] == f"not found\n{results['output']}"
+    assert capsys.readouterr().err == "gradcheck: no pair is named relu; found: affine\n"
+    assert "No module named 'nowhere'" in graded("import nowhere\n" + RIGHT)["output"]
+    assert "output" not in graded(RIGHT)
+
+
+def test_a_name_that_is_not_found_is_a_failure_of_the_autograder_s_run(write, tmp_path):
+    assert main([write(RIGHT), "affine=1", "relu=1", "--quick", "--gradescope", str(tmp_path / "results.json")]) == 1
+
+
+def test_an_autograder_tells_the_verdict_alone_unless_more_is_asked_for(graded):
+    assert graded(WRONG, "affine")["tests"][0]["output"] == "fail"
+    told = graded(WRONG, "affine", "--tell", "cause", "--colour", "always")["tests"][0]["output"]
+    assert told.startswith("affine: fail\n  cause: scale-batch")
+    assert "line 9" not in told
+    assert "line 9" in graded(WRONG, "affine", "--tell", "line")["tests"][0]["output"]
+
+
 def test_points_may_stand_beside_the_name_of_either_function(write, tmp_path, capsys):
     out = tmp_path / "results.json"
     main([write(RIGHT), "affine_backward=3", "--gradescope", str(out)])
