@@ -13,7 +13,7 @@ from .against import engine_of, outputs_differ
 from .judge import Judge, Point
 from .localize import ENTRIES
 from .raised import describe, line_of
-from .report import VERDICTS, Finding, Report
+from .report import SHARED, VERDICTS, Finding, Report
 from .state import Cache, poison, replaying, same, snapshot_generators
 from .subjects import Run
 from .unreturned import nothing_returned
@@ -199,8 +199,8 @@ class _Examination:
         for name, how in contract.sharing(subject, self.raw, passed, self.cache):
             ways.setdefault(how, []).append(name)
         shared = [
-            f"the gradient of {names[0]} {how}" if len(names) == 1
-            else f"the gradients of {', '.join(names)} {how.replace('shares', 'share', 1)}"
+            f"the gradient of {names[0]} {how} ({SHARED})" if len(names) == 1
+            else f"the gradients of {', '.join(names)} {how.replace('shares', 'share', 1)} ({SHARED})"
             for how, names in ways.items()
         ]  # fmt: skip
         self.report.notes += [note for note in shared if note not in self.report.notes]

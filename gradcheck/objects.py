@@ -13,7 +13,7 @@ import numpy as np
 
 from .parameters import gradient_of, own_parameters, owners_in, parameters_of
 from .state import arrays_in, guarded, replaying, same
-from .subjects import Inputs, Run, by_name, is_floating, names_of, outputs, takes_argument
+from .subjects import Inputs, Run, by_name, is_floating, is_numbers, names_of, outputs, takes_argument
 
 MOST = 12  # arrays that are no parameters and are looked at
 Find = Callable[[Any], dict[str, Any]]
@@ -73,8 +73,13 @@ class LayerObject:
     keeps_cache = True
 
     def __init__(self, layer: Any, values: Sequence[Any], wrt: Sequence[str] | None) -> None:
+        if isinstance(layer, type):
+            raise TypeError(f"layer must be an object; got the class {layer.__name__}. Make one: {layer.__name__}(...)")
         if not (callable(getattr(layer, "forward", None)) and callable(getattr(layer, "backward", None))):
             raise TypeError(f"layer must be an object with forward and backward; got {type(layer).__name__}")
+        if values and is_numbers(values[0]):
+            name, kind = names_of(layer.forward, 1)[0], type(values[0]).__name__
+            raise TypeError(f"{name} must be an array; got a {kind}. Pass np.array({name}, dtype=float)")
         if wrt is None and is_loss(layer):
             scores = names_of(layer.forward, _gradients_of(layer, values))  # what follows are targets
             wrt = [name for name, value in zip(scores, values) if np.asarray(value).dtype.kind == "f"]

@@ -14,6 +14,7 @@ from .meanings import MEANINGS
 VERDICTS = ("error", "not_implemented", "fail", "contract", "kink", "inconclusive", "vacuous", "pass")
 MAX_LINES = 25
 DIFFERS = "forward differs from the reference"
+SHARED = "fine, unless somebody writes into it in place"
 WHOLE = re.compile(
     r"(?:\w+ )?[(\[][^()\[\]]{,44}[)\]]|\w+ [\d.]+(?=,|$| \|)"
 )  # a shape, a row, a setting: no fold in it
@@ -109,8 +110,9 @@ class Why:
             out.append("fix, with which every setting passes:")
             for edit in self.edits:
                 out += [f"  {edit['line']:4} - {edit['before'].strip()}", f"  {'':4} + {edit['after'].strip()}"]
-        elif level >= TELL.index("fix") and self.suggestion:
-            out.append(f"try: {self.suggestion}")
+        elif level >= TELL.index("fix"):
+            out += [f"try: {self.suggestion}"] if self.suggestion else []
+            out.append("no edit was found that makes every setting pass")
         return out
 
 
@@ -254,10 +256,12 @@ class Report:
         good = [part for part in self.arguments if part.verdict in ("pass", "vacuous")]
         head = f"{self.name}: {_painted(self, colour)}"
         different = [note for note in self.notes if note.startswith(DIFFERS)]
-        others = [note for note in self.notes if note not in different]
+        shared = [note for note in self.notes if SHARED in note]
+        others = [note for note in self.notes if note not in (*different, *shared)]
         if self.forward_matches_reference is False and not different:
             different = [DIFFERS]
         if self.verdict == "pass":
+            others = others or ([] if different or any(part.notes for part in good) else shared)
             head = f"{head}, but {different[0]}; gradients right:" if different else f"{head};"
             return "\n".join(folded(["; ".join([f"{head} {_summary(good)}", *others[:3]])], width))
         if tell == "verdict":

@@ -206,6 +206,12 @@ def is_floating(value: Any) -> bool:
     return isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating)
 
 
+def is_numbers(value: Any) -> bool:
+    """Whether a value is a list or tuple of numbers, or of such, where an array is meant."""
+    several = isinstance(value, (list, tuple)) and bool(value)
+    return several and all(isinstance(item, (int, float)) or is_numbers(item) for item in value)
+
+
 def is_parameters(value: Any) -> bool:
     """Whether a value is a dict of arrays to be trained."""
     return isinstance(value, dict) and bool(value) and all(map(is_floating, value.values()))

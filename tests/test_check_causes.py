@@ -87,10 +87,22 @@ def square(x):
     return x**2, x
 
 
+def test_shared_memory_is_told_only_where_there_is_nothing_else_to_say():
+    shared = check(lambda x: (x + 1, None), lambda d, c: d, draw(3))
+    assert "memory" in str(shared)
+    assert "in place" in str(shared)
+    shared.notes.append("something else")
+    assert "memory" not in str(shared)
+    wrong = check(lambda x, y: (x + y, None), lambda d, c: (d, 2 * d), draw(3), draw(3))
+    assert not wrong
+    assert "memory" not in str(wrong)
+    assert "memory" in str(wrong.as_dict()["notes"])
+
+
 def test_a_gradient_in_memory_of_dout_or_the_cache_is_a_note_beside_a_pass():
     report = check(lambda x: (x + 1, None), lambda d, c: d, draw(3))
     assert report
-    assert report.notes == ["the gradient of x shares memory with dout"]
+    assert report.notes == ["the gradient of x shares memory with dout (fine, unless somebody writes into it in place)"]
     report = check(
         lambda x: (np.sum(x**2), 2 * x), lambda d, dx: np.multiply(dx, d, out=None) if d != 1 else dx, draw(3)
     )
@@ -289,6 +301,9 @@ def test_every_cause_has_a_meaning():
 def test_a_cause_without_evidence_is_said_in_words():
     (said,) = Why("wrong-index").lines("line")
     assert said == "cause: wrong-index; values are taken from, or put into, the wrong place"
+    assert Why("wrong-term").lines("fix")[-1] == "no edit was found that makes every setting pass"
+    edit = {"line": 3, "before": "a", "after": "b"}
+    assert "no edit" not in "".join(Why("wrong-term", edits=[edit]).lines("fix"))
     assert Why("scale-sign", "returned / true = -1").lines("line") == ["cause: scale-sign; returned / true = -1"]
 
 

@@ -341,6 +341,14 @@ def test_a_long_report_is_cut_to_25_lines():
 def test_something_that_is_no_layer_is_refused():
     with pytest.raises(TypeError, match="layer must be an object with forward and backward; got int"):
         check_layer(3, draw(2))
+    with pytest.raises(TypeError, match=r"got the class ReLU. Make one: ReLU\(\.\.\.\)"):
+        check_layer(ReLU, draw(2))
+
+
+@pytest.mark.parametrize("numbers", [[1, 2, 3], [[1.0, 2.0]], (1.5, 2.5)])
+def test_numbers_that_are_no_array_are_refused_by_the_name_of_the_argument(numbers):
+    with pytest.raises(TypeError, match=rf"x must be an array; got a {type(numbers).__name__}. Pass np.array\(x, "):
+        check_layer(ReLU(), numbers)
 
 
 def test_a_mask_in_place_of_a_gradient_is_wrong_and_nothing_raises():
