@@ -11,7 +11,7 @@ import copy
 import dataclasses
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from .case import Case, agree
 from .inputs import is_differentiable
 from .instrument import definition_of, statement_at, watched
+from .place import called
 from .slices import assigned, suspects
 from .state import replaying
 
@@ -85,7 +86,7 @@ def accuse(case: Case) -> Accusation | None:
     wrong = [culprit for right, culprit in judged.values() if not right]
     cleared = [name for name, (right, _) in judged.items() if right]
     if wrong:
-        first = min(wrong, key=lambda event: event.number)
+        first = _part(min(wrong, key=lambda event: event.number), trace, case)
         right = [name for name in cleared if judged[name][1].number < first.number]
         before = {e.line for e in trace.backward if e.name == first.name and e.number < first.number} - {first.line}
         shared = _shared(case, cleared) if first.name in _returned_names(case) else None
@@ -100,6 +101,29 @@ def accuse(case: Case) -> Accusation | None:
     if shared is not None:
         return Accusation(shared.lineno, statement_at(path, shared.lineno), _name(shared), cleared, certain=False)
     return _by_return(case, cleared)
+
+
+def _part(event: Assigned, trace: Trace, case: Case) -> Assigned:
+    """Of a wrong gradient that is put together, ``da = np.hstack((di, df, do, dg))``, the first wrong part."""
+    definition = _definition(case)
+    made = [s for s in ast.walk(definition or ast.Module([], [])) if getattr(s, "lineno", 0) == event.line]
+    calls = [s.value for s in made if isinstance(s, ast.Assign) and isinstance(s.value, ast.Call)]
+    if not calls or called(calls[0]) not in ("hstack", "vstack", "concatenate") or not calls[0].args:
+        return event
+    elements = getattr(calls[0].args[0], "elts", [])
+    names = [node.id for node in elements if isinstance(node, ast.Name)]
+    earlier = {e.name: e for e in trace.backward if e.name in names and e.number < event.number}
+    true = trace.true_gradient(event.name)
+    if true is None or true.shape != event.value.shape or not len(earlier) == len(names) == len(elements):
+        return event
+    parts = [earlier[name] for name in names]
+    for axis in range(true.ndim):
+        ends = np.cumsum([part.value.shape[axis] if part.value.ndim > axis else 1 for part in parts])
+        if ends[-1] == true.shape[axis]:
+            pieces = np.split(true, ends[:-1], axis)
+            if all(part.value.shape == piece.shape for part, piece in zip(parts, pieces)):
+                return next((part for part, piece in zip(parts, pieces) if not agree(part.value, piece)), event)
+    return event
 
 
 def _shared(case: Case, cleared: list[str]) -> ast.stmt | None:
@@ -223,7 +247,7 @@ def _judge(name: str, trace: Trace, case: Case, returned: list[str | None]) -> t
             return None
     if name in returned:
         true = case.true[returned.index(name)]
-        return _verdict(events, lambda event: agree(event.value, true))
+        return _verdict(events, lambda event: agree(event.value, true), [true])
     if not case.pair.is_loss and (rebuilt := _rebuilt(events[-1], trace)):
         return False, rebuilt
     if GRADIENT.sub("", name, count=1) == name or core(name) in ("out", "") or name in case.arrays:
@@ -249,17 +273,36 @@ def _rebuilt(event: Assigned, trace: Trace) -> Assigned | None:
     return event if gaps and TOLERANCE * size < min(gaps) < 0.2 * size else None
 
 
-def _verdict(events: list[Assigned], is_right: Callable[[Assigned], bool]) -> tuple[bool, Assigned]:
-    """The last event decides. A wrong name is the fault of the first statement after the last time it was right."""
+def _verdict(
+    events: list[Assigned], is_right: Callable[[Assigned], bool], true: Sequence[np.ndarray] = ()
+) -> tuple[bool, Assigned]:
+    """The last event decides. A wrong name is the fault of the first statement after the last time it was right.
+
+    What merely transposes, reshapes or scales it is not to blame; the latter only where the `true` one is known, and no
+    scale of it.
+    """
     if is_right(events[-1]):
         return True, events[-1]
     ends = [event for event, after in itertools.pairwise(events) if event.line != after.line][-6:]
     right = [event for event in ends if is_right(event)]
     if right:
         return False, next(event for event in events if event.number > right[-1].number)
-    values = np.sort(events[-1].value, axis=None)
-    alike = itertools.takewhile(lambda e: np.array_equal(np.sort(e.value, axis=None), values), reversed(events))
-    return False, list(alike)[-1]  # what merely transposes or reshapes it is not to blame
+    last = events[-1].value
+    scales = any(not _is_scale(last, gradient) for gradient in true)
+    values = np.sort(last, axis=None)
+
+    def is_alike(event: Assigned) -> bool:
+        return np.array_equal(np.sort(event.value, axis=None), values) or (scales and _is_scale(last, event.value))
+
+    return False, list(itertools.takewhile(is_alike, reversed(events)))[-1]
+
+
+def _is_scale(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether one is a number times the other."""
+    if a.shape != b.shape:
+        return False
+    factor = float(np.vdot(a, b)) / (float(np.vdot(b, b)) or 1.0)
+    return agree(a, factor * b)
 
 
 def _sites(name: str, trace: Trace) -> list[Assigned]:

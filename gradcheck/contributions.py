@@ -27,10 +27,14 @@ def overwritten(s: Sample, k: int) -> Iterator[Reading]:
             if shape[axis] > 1:
                 what = ("last" if place else "first") + (" sample" if axis == 0 else f" index along axis {axis}")
                 cause = "last-sample-only" if axis == 0 else "overwritten"
+                summed = s.x[k].shape == shape[1:] and s.agrees(k, s.d.sum(axis=0))
+                total = f"d{name} = dout.sum(axis=0)" if summed else "sum over all samples"
+                adding = f"use += where d{name} is assigned"
+                adding = adding if axis else total if place == 0 or summed else f"{adding}, or {total}"
                 yield tested(
                     cause,
                     f"the gradient of {name} counts only the {what} of dout",
-                    f"use += where d{name} is assigned",
+                    adding,
                     _counts_only,
                     k,
                     axis,

@@ -308,6 +308,11 @@ def replaced_operand(place: Place) -> Iterator[Change]:
                 for sign in ("*", "/"):
                     cause = "regularization" if _is_regularization(place, node.left) else "wrong-term"
                     yield Change("operand", cause, ((start, end, f" {sign} {name}"),))
+    for node in place.nodes:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+            for side in (node.right, node.left):
+                if isinstance(side, ast.Name) and side.id in place.arrays:
+                    yield place.around("clamp", "wrong-mask", side, "(", " > 0)")
     for value in _right_sides(place):
         yield place.around("clamp", "wrong-mask", value, "np.maximum(0, ", ")")
         yield place.around("clamp", "wrong-mask", value, "(", ") > 0")

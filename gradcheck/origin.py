@@ -99,26 +99,40 @@ def _unpackings(backward: ast.FunctionDef) -> Iterator[ast.stmt]:
 
 
 def _without_eps(forward: ast.FunctionDef, backward: ast.FunctionDef) -> Iterator[ast.stmt]:
-    """Roots of what has no eps in it, another eps than forward's, a number packed in its place."""
-    body = Body(backward)
-    assignments = [s for s in body.statements if isinstance(s, (ast.Assign, ast.AugAssign))]
-    with_eps = {name for s in assignments if EPS.search(ast.unparse(s)) for name in assigned(s)}
-    for s in body.statements:
-        for node in (node for head in heads(s) for node in ast.walk(head)):
-            inside: ast.AST | None = None
-            if isinstance(node, ast.Call) and called(node) == "sqrt" and node.args:
-                inside = node.args[0]
-            elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and _number(node.right) in ROOTS:
-                inside = node.left
-            names = {n.id for n in ast.walk(inside) if isinstance(n, ast.Name)} if inside else set()
-            if inside and not names & with_eps and not EPS.search(ast.unparse(inside)):
-                yield s
+    """Roots of what has no eps in it, in backward and in the cache; another eps than forward's, or a number packed."""
+    statements = Body(backward).statements
+    with_eps = _names_with_eps(statements)
+    for s in statements:
+        yield from (s for head in heads(s) if _is_root_without_eps(head, with_eps))
         if isinstance(s, ast.Assign) and isinstance(s.value, ast.Constant) and EPS.search(ast.unparse(s)):
             yield s
-    for s in Body(forward).statements:
-        packed = s.value.elts if isinstance(s, ast.Assign) and isinstance(s.value, ast.Tuple) else []
-        if any(isinstance(element, ast.Constant) and type(element.value) is float for element in packed):
-            yield s
+    statements = Body(forward).statements
+    with_eps = _names_with_eps(statements)
+    for s in statements:
+        for element in s.value.elts if isinstance(s, ast.Assign) and isinstance(s.value, ast.Tuple) else []:
+            is_number = isinstance(element, ast.Constant) and type(element.value) is float
+            if is_number or _is_root_without_eps(element, with_eps):
+                yield s
+
+
+def _names_with_eps(statements: Sequence[ast.stmt]) -> set[str]:
+    """Names into which an eps goes where they are assigned."""
+    assignments = [s for s in statements if isinstance(s, (ast.Assign, ast.AugAssign))]
+    return {name for s in assignments if EPS.search(ast.unparse(s)) for name in assigned(s)}
+
+
+def _is_root_without_eps(expression: ast.AST, with_eps: set[str]) -> bool:
+    """Whether there is a root of something, be it one over it, into which no eps goes."""
+    for node in ast.walk(expression):
+        inside: ast.AST | None = None
+        if isinstance(node, ast.Call) and called(node) == "sqrt" and node.args:
+            inside = node.args[0]
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and _number(node.right) in ROOTS:
+            inside = node.left
+        names = {n.id for n in ast.walk(inside) if isinstance(n, ast.Name)} if inside else set()
+        if inside and not names & with_eps and not EPS.search(ast.unparse(inside)):
+            return True
+    return False
 
 
 def _squares(backward: ast.FunctionDef) -> Iterator[ast.stmt]:

@@ -25,10 +25,15 @@ def name_shape(
         if is_right(reading.gradient):
             return reading.cause, f"its values are right: {reading.text}"
     if _is_cropped(gradient.shape, shape):
-        return "shape-cropped", "an axis is cut short; slice pad:pad + H, which is right for pad = 0 as well"
+        return "shape-cropped", f"an axis is cut short{hint_of_padding(shape)}"
     for reading in readings[:1]:
         return reading.cause, "its values, reshaped, are wrong too"
     return None, ""
+
+
+def hint_of_padding(shape: tuple[int, ...]) -> str:
+    """What cuts images short, which alone are padded."""
+    return "; slice pad:pad + H, which is right for pad = 0 as well as pad:-pad is for others" if len(shape) > 3 else ""
 
 
 def _readings(gradient: np.ndarray, shape: tuple[int, ...]) -> Iterator[Reshaping]:

@@ -23,6 +23,13 @@ def supports(s: Sample, k: int) -> Iterator[Reading]:
     for key in labels:
         if np.array_equal(wrong | _at_labels(s.values[key], shape), _at_labels(s.values[key], shape)):
             yield tested(
+                "scale-sign",
+                f"the gradient of {name} has + 1 where it should have - 1, at the labels {key}",
+                f"subtract 1 at [arange(N), {key}], do not add it",
+                lambda t, key: _adds_labels(t, k, _at_labels(t.values[key], t.x[k].shape)),
+                key,
+            )
+            yield tested(
                 "missing-one-hot",
                 f"the gradient of {name} is wrong only at the entries of the labels {key}",
                 f"subtract 1 at [arange(N), {key}], before dividing by N",
@@ -65,6 +72,17 @@ def supports(s: Sample, k: int) -> Iterator[Reading]:
                 lambda t, place: _only_at(t, k, _step(t.x[k].shape, place)),
                 place,
             )
+
+
+def _adds_labels(t: Sample, k: int, labels: np.ndarray) -> bool | None:
+    """Whether (p + 1) * c is returned where (p - 1) * c is due: then the loss is the sum of -log(p) * c."""
+    if not _only_at(t, k, labels):
+        return None
+    a, n = t.returned[k][labels], t.true(k)[labels]
+    c = (a - n) / 2
+    used = np.abs(c) > 0
+    p = a[used] / c[used] - 1
+    return bool(np.all(p > 0)) and bool(np.isclose(t.out, -np.sum(c[used] * np.log(p)), rtol=1e-6))
 
 
 def _lacks_labels(a: np.ndarray, n: np.ndarray, labels: np.ndarray) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .reading import Reading, mended, tested
 from .samples import Sample
-from .shapes import summed_axes
+from .shapes import hint_of_padding, summed_axes
 
 
 def forms(s: Sample, k: int) -> Iterator[Reading]:
@@ -66,7 +66,7 @@ def forms(s: Sample, k: int) -> Iterator[Reading]:
         yield Reading(
             "shape-cropped",
             f"the gradient of {name} has shape {a.shape}, cut short from {shape}",
-            "slice pad:pad + H, which is right for pad = 0 as well as pad:-pad is for others",
+            hint_of_padding(shape).removeprefix("; ") or f"return all of {target}",
             lambda t: _is_cut(t, k),
         )
     if a.ndim == len(shape) and all(m >= n for m, n in zip(a.shape, shape)):

@@ -29,6 +29,8 @@ from .samples import Sample
 
 WRONG = ("fail", "kink")
 LARGE = 1000  # entries of all inputs, beyond which true gradients of all of them take too long
+# What an edit proves, where the numbers tell more: a root packed without its eps is not packed in another order.
+VAGUER = {"config-hardcoded": "wrong-index", "regularization": "forward-mismatch", "wrong-eps": "wrong-cache"}
 ACCUSED = (*WRONG, "contract", "error")
 NEARBY = (("inputs like these", None), ("one example fewer", 0), ("one feature fewer", -1))
 
@@ -215,7 +217,7 @@ def _together(
     unsaid = {"unknown"} | ({"raises"} if report.verdict != "error" else set())
     if diagnosis is not None and diagnosis.cause not in unsaid and report.verdict != "contract":
         cause = diagnosis.cause
-    vague = {"wrong-term", {"config-hardcoded": "wrong-index", "regularization": "forward-mismatch"}.get(cause, "")}
+    vague = {"wrong-term", VAGUER.get(cause, "")}
     if mended is not None and mended.cause and not (mended.cause in vague and cause != "unknown"):
         cause = mended.cause
     if diagnosis is not None and diagnosis.cause in (cause, "unknown"):

@@ -32,6 +32,24 @@ def batchnorm_backward(dout, cache):
     dx = dxhat / std + dmean / len(x) + dvar * 2 * (x - mean) / len(x)
     return dx, dgamma, dbeta
 """
+CLOSED = """\
+def batchnorm_forward(x, gamma, beta, bn_param):
+    eps = bn_param.get("eps", 1e-5)
+    var = x.var(axis=0)
+    std = np.sqrt(var + eps)
+    xhat = (x - x.mean(axis=0)) / std
+    out = gamma * xhat + beta
+    cache = (xhat, std, gamma)
+    return out, cache
+
+def batchnorm_backward(dout, cache):
+    xhat, std, gamma = cache
+    dbeta = dout.sum(axis=0)
+    dgamma = (dout * xhat).sum(axis=0)
+    dxhat = dout * gamma
+    dx = (dxhat - dxhat.mean(axis=0) - xhat * (dxhat * xhat).mean(axis=0)) / std
+    return dx, dgamma, dbeta
+"""
 SPATIAL = """
 def spatial_batchnorm_forward(x, gamma, beta, bn_param):
     N, C, H, W = x.shape
@@ -83,6 +101,48 @@ def softmax_loss(W, X, y, reg):
     dW = X.T @ p / N + reg * W
     return loss, dW
 """
+AFFINE = """\
+def affine_forward(x, w, b):
+    return x.reshape(len(x), -1) @ w + b, (x, w)
+
+def affine_backward(dout, cache):
+    x, w = cache
+    dx = (dout @ w.T).reshape(x.shape)
+    dw = x.reshape(len(x), -1).T @ dout
+    db = dout.sum(axis=0)
+    return dx, dw, db
+"""
+SCORES = """\
+def softmax_loss(x, y):
+    N = len(x)
+    p = np.exp(x - x.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    loss = -np.log(p[np.arange(N), y]).mean()
+    dx = p.copy()
+    dx[np.arange(N), y] -= 1
+    dx /= N
+    return loss, dx
+"""
+LSTM = """\
+def lstm_step_forward(x, prev_h, prev_c, Wx, Wh, b):
+    H = prev_h.shape[1]
+    a = x @ Wx + prev_h @ Wh + b
+    i, f, o = (1 / (1 + np.exp(-a[:, k * H : (k + 1) * H])) for k in range(3))
+    g = np.tanh(a[:, 3 * H :])
+    next_c = f * prev_c + i * g
+    tanh_c = np.tanh(next_c)
+    return o * tanh_c, next_c, (x, prev_h, prev_c, Wx, Wh, i, f, o, g, tanh_c)
+
+def lstm_step_backward(dnext_h, dnext_c, cache):
+    x, prev_h, prev_c, Wx, Wh, i, f, o, g, tanh_c = cache
+    dc = dnext_c + dnext_h * o * (1 - tanh_c**2)
+    dai = dc * g * i * (1 - i)
+    daf = dc * prev_c * f * (1 - f)
+    dao = dnext_h * tanh_c * o * (1 - o)
+    dag = dc * i * (1 - g**2)
+    da = np.hstack((dai, daf, dao, dag))
+    return da @ Wx.T, da @ Wh.T, dc * f, x.T @ da, prev_h.T @ da, da.sum(axis=0)
+"""
 BEST = """\
             best = window == window.max(axis=(2, 3), keepdims=True)
             dx[:, :, i * S : i * S + HH, j * S : j * S + WW] += best"""
@@ -94,6 +154,8 @@ SLIPS = {  # what is written, what stands there instead, the name of the pair, t
     "another eps packed": (NORM, "mean, var, eps)\n", "mean, var, 1e-8)\n", "batchnorm", "wrong-eps"),
     "eps beside the root": (NORM, "cache\n    std = np.sqrt(var + eps)", "cache\n    std = np.sqrt(var) + eps",
                             "batchnorm", "wrong-eps"),
+    "a root packed without eps": (CLOSED, "cache = (xhat, std,", "cache = (xhat, np.sqrt(var),",
+                                  "batchnorm", "wrong-eps"),
     "beta left out of forward": (NORM, "gamma * xhat + beta", "gamma * xhat", "batchnorm", "forward-mismatch"),
     "std for sqrt in forward": (NORM, "std = np.sqrt(var + eps)\n    xhat = (x - mean) / std\n    out",
                                 "std = np.std(var + eps)\n    xhat = (x - mean) / std\n    out",
@@ -105,6 +167,10 @@ SLIPS = {  # what is written, what stands there instead, the name of the pair, t
     "a gradient of another penalty": (LOSS, "/ N + reg * W", "/ N + 2 * reg * W", "softmax_loss", "regularization"),
     "a loop that does nothing": (POOL, STORE, "pass", "max_pool_naive", "unfinished"),
     "a mask for a gradient": (RELU, "dout * (x > 0)", "(x > 0)", "relu", "ignores-dout"),
+    "one sample's gradient": (AFFINE, "db = dout.sum(axis=0)", "db = dout[0]", "affine", "last-sample-only"),
+    "one-hot added": (SCORES, "y] -= 1", "y] += 1", "softmax_loss", "scale-sign"),
+    "all columns of the labels": (SCORES, "dx[np.arange(N), y]", "dx[:, y]", "softmax_loss", "wrong-term"),
+    "a factor left out of a part": (LSTM, "dc * g * i * (1 - i)", "dc * g * (1 - i)", "lstm_step", "wrong-term"),
     "rows not flattened": (NORM + SPATIAL, "rows = dout.transpose(0, 2, 3, 1)\n", "rows = dout.copy()\n",
                            "spatial_batchnorm", "raises"),
 }  # fmt: skip
@@ -138,6 +204,27 @@ def test_the_line_is_that_of_the_mistake(slip, report_of):
     assert report.verdict in ("fail", "error")
     assert report.cause == cause
     assert abs(report.line - line) <= ("spatial" in name)  # there it is the call
+
+
+def test_a_fix_does_not_hide_the_cause_that_numbers_tell(report_of):
+    report = report_of(CLOSED.replace("(xhat, std,", "(xhat, np.sqrt(var),"), "batchnorm")
+    assert report.cause == "wrong-eps"
+    assert [edit["after"].strip() for edit in report.why.edits] == ["cache = (xhat, std, gamma)"]
+
+
+def test_a_fix_is_written_where_the_mistake_is(report_of):
+    text = RELU.replace("dout, x):\n    dx", "dout, cache):\n    x = cache\n    dx").replace("(x > 0)", "x")
+    (edit,) = report_of(text, "relu").why.edits
+    assert edit["after"].strip() == "dx = dout * (x > 0)"
+
+
+@pytest.mark.parametrize(
+    ("new", "suggestion"), [("dout[0]", "db = dout.sum(axis=0)"), ("dout.sum(axis=0)[:-1]", "return all of b.shape")]
+)
+def test_a_hint_is_about_the_code_at_hand(new, suggestion, report_of):
+    report = report_of(AFFINE.replace("dout.sum(axis=0)", new), "affine", repair=0)
+    assert report.why.suggestion == suggestion
+    assert "pad" not in str(report)
 
 
 def test_a_name_that_is_not_packed_is_told_where_it_is_used(report_of):
