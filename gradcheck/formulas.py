@@ -243,7 +243,9 @@ def termed(place: Place) -> Iterator[Change]:
         for node, x in itertools.product(place.results(k), same):
             s = place.body.parent.get(node)
             for factor in ["", *(f"{c}{f} * " for f in factors for c in ("2 * ", "", "0.5 * "))]:
-                cause = "regularization" if factor and x == name and place.is_loss else "missing-branch"
+                own = place.values.get(name)  # which a net has under names of its own
+                is_own = x == name or own is None or np.array_equal(place.values[x], own)
+                cause = "regularization" if factor and is_own and place.is_loss else "missing-branch"
                 for sign in ("+", "-"):
                     if isinstance(s, ast.AugAssign) and isinstance(s.op, (ast.Mult, ast.Div)):
                         start, written = place.text.operator(s.target, s.value)

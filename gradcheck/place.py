@@ -84,12 +84,8 @@ class Place:
 
         In a dict of gradients it is made where it is put in: ``grads["W1"] = ...``.
         """
-        found = [
-            s.value for s in self.statements
-            if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Subscript)
-            and isinstance(s.targets[0].slice, ast.Constant)
-            and any(s.targets[0].slice.value == name for number, name, *_ in self.wrong if number == k)
-        ]  # fmt: skip
+        name = next((name for number, name, *_ in self.wrong if number == k), None)
+        found = [s.value for s in self.statements if isinstance(s, ast.Assign) and self._puts(s.targets[0], name)]
         for returned in self.returned(k):
             if isinstance(returned, ast.Name):
                 found += [
@@ -103,6 +99,12 @@ class Place:
             return any(isinstance(outer, (ast.For, ast.While)) for outer in self.body.around(node))
 
         return sorted(found, key=is_looped)
+
+    def _puts(self, target: ast.expr, name: str | None) -> bool:
+        """Whether something is put into a dict, under a name or a computed one."""
+        if not isinstance(target, ast.Subscript) or not isinstance(self.values.get(self.text.of(target.value)), dict):
+            return False
+        return not isinstance(target.slice, ast.Constant) or target.slice.value == name
 
     def _relevant(self) -> set[ast.stmt]:
         """The statements that what is wrong may come from."""

@@ -217,7 +217,7 @@ def axes(place: Place) -> Iterator[Change]:
         if not given:
             end = place.text.span(node)[1] - 1
             comma = ", " if node.args or node.keywords else ""
-            for new in options:
+            for new in [*options, *(f"{axis}, keepdims=True" for axis in options)]:
                 yield Change("axis", "wrong-axis", ((end, end, f"{comma}axis={new}"),))
 
 

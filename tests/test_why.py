@@ -169,6 +169,8 @@ SLIPS = {  # what is written, what stands there instead, the name of the pair, t
     "a mask for a gradient": (RELU, "dout * (x > 0)", "(x > 0)", "relu", "ignores-dout"),
     "one sample's gradient": (AFFINE, "db = dout.sum(axis=0)", "db = dout[0]", "affine", "last-sample-only"),
     "one-hot added": (SCORES, "y] -= 1", "y] += 1", "softmax_loss", "scale-sign"),
+    "one sum for all rows in forward": (SCORES, "p.sum(axis=1, keepdims=True)", "p.sum()", "softmax_loss",
+                                        "forward-mismatch"),
     "all columns of the labels": (SCORES, "dx[np.arange(N), y]", "dx[:, y]", "softmax_loss", "wrong-term"),
     "a factor left out of a part": (LSTM, "dc * g * i * (1 - i)", "dc * g * (1 - i)", "lstm_step", "wrong-term"),
     "rows not flattened": (NORM + SPATIAL, "rows = dout.transpose(0, 2, 3, 1)\n", "rows = dout.copy()\n",

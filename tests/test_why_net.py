@@ -76,6 +76,22 @@ def test_a_mistake_in_a_net_is_told_with_its_cause_and_line(slip, pair_of):
         assert report.why.edits
 
 
+def test_a_penalty_left_out_of_a_loop_over_layers_is_put_in(pair_of):
+    text = NET
+    for i, before in ((1, "X.T @ dh"), (2, "h.T @ dscores")):
+        text = text.replace(f'grads["W{i}"] = {before} + self.reg * W{i}', f"dW{i} = {before}")
+    text = text.replace(
+        "return loss, grads",
+        """for i, dW in ((1, dW1), (2, dW2)):
+            W = self.params["W%d" % i]
+            grads["W%d" % i] = dW
+        return loss, grads""",
+    )
+    report = sweep(pair_of(text), why=True)
+    assert report.cause == "regularization"
+    assert [edit["after"].strip() for edit in report.why.edits] == ['grads["W%d" % i] = dW + self.reg * W']
+
+
 def test_a_net_cannot_be_walked_through_and_is_told_so(pair_of):
     pair = pair_of(NET)
     text = explanation(pair, plan(pair, 0).settings, {"seed": 0, "colour": False, "width": None})
