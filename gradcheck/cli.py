@@ -130,12 +130,13 @@ def _main(options: argparse.Namespace) -> int:
         _write(options.gradescope, grades)
     if options.list:
         return 0
-    if options.apply:
-        _apply(records)
     if not quiet_stdout:
         graded = any("=" in name for name in options.names)
         closing = _closing(records, len(files), grades if graded else None)
         print("\n".join(folded(closing.splitlines(), order["width"])))
+    if options.apply:
+        for line in _apply(records, order, options.timeout):
+            print(line, file=sys.stderr if quiet_stdout else sys.stdout)
     return 1 if missing else _status(records, everything, options.strict)
 
 
@@ -191,6 +192,9 @@ def _stopped_by_ctrl_c() -> Iterator[threading.Event]:
     usual = signal.signal(signal.SIGINT, halt)
     try:
         yield stop
+    except BaseException:  # the reader of a pipe has gone, or a second Ctrl-C: the workers stop as well
+        stop.set()
+        raise
     finally:
         signal.signal(signal.SIGINT, usual)
 
@@ -225,17 +229,30 @@ def _print(checked: Checked, options: argparse.Namespace, *, several: bool) -> N
         print("\n".join(lines), flush=True)
 
 
-def _apply(records: list[dict[str, Any]]) -> None:
-    """Write all proven fixes into their files."""
+def _apply(records: list[dict[str, Any]], order: dict[str, Any], timeout: float) -> Iterator[str]:
+    """Write all proven fixes into their files, and check these again: what was changed, and how many are right now."""
     fixes: dict[str, dict[int, Edit]] = {}
     for record in records:
         for edit in (record["repair"] or {"edits": []})["edits"]:
             fixes.setdefault(record["file"], {})[edit["line"]] = Edit(**edit)
+    if not fixes:
+        yield "nothing to mend" if all(map(passes, records)) else "no fix is proven; no file is changed"
+        return
     for file, edits in fixes.items():
-        apply(file, [edits[line] for line in sorted(edits)])
-        print(
-            f"{os.path.relpath(file)}: line {', '.join(map(str, sorted(edits)))} mended; {Path(file).name}.bak is kept"
-        )
+        chosen = [edits[line] for line in sorted(edits)]
+        try:
+            kept = apply(file, chosen)
+        except (OSError, ValueError) as error:
+            raise _Usage(f"cannot mend {file}: {error}") from error
+        lines = ", ".join(map(str, sorted(edits)))
+        yield f"{os.path.relpath(file)}: line {lines} mended; {kept.name} is kept"
+        for edit in chosen:
+            yield from edit.diff()
+    with _stopped_by_ctrl_c() as stop:
+        again = list(_check([Path(file) for file in fixes], {**order, "repair": 0.0, "explain": False}, timeout, stop))
+    now = [record for checked in again for record in checked.checks]
+    now += [record for record in records if record["file"] not in fixes]
+    yield f"now {_closing(now, 1, None)}"
 
 
 def _closing(records: list[dict[str, Any]], files: int, grades: dict[str, Any] | None) -> str:

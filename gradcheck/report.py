@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from .meanings import MEANINGS
+from .rewrite import Edit
 
 # From the gravest to the harmless; a report has the gravest verdict of its parts.
 VERDICTS = ("error", "not_implemented", "fail", "contract", "kink", "inconclusive", "vacuous", "pass")
@@ -109,7 +110,7 @@ class Why:
         if level >= TELL.index("fix") and self.edits:
             out.append("fix, with which every setting passes:")
             for edit in self.edits:
-                out += [f"  {edit['line']:4} - {edit['before'].strip()}", f"  {'':4} + {edit['after'].strip()}"]
+                out += Edit(**edit).diff()
         elif level >= TELL.index("fix"):
             out += [f"try: {self.suggestion}"] if self.suggestion else []
             out.append("no edit was found that makes every setting pass")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import bisect
+import itertools
 import os
 import re
 import shutil
@@ -23,6 +24,10 @@ class Edit(NamedTuple):
     line: int
     before: str
     after: str
+
+    def diff(self) -> list[str]:
+        """As two lines, what goes and what comes."""
+        return [f"  {self.line:4} - {self.before.strip()}", f"  {'':4} + {self.after.strip()}"]
 
 
 class Text:
@@ -192,8 +197,8 @@ def _roots(target: ast.AST) -> Iterator[str]:
         yield from _roots(target.value)
 
 
-def apply(path: Path | str, edits: Sequence[Edit]) -> None:
-    """Write edits into a file, which is kept as FILE.bak.
+def apply(path: Path | str, edits: Sequence[Edit]) -> Path:
+    """Write edits into a file, which is kept as FILE.bak, or FILE.bak1 if there is one, and so on; where it is kept.
 
     Raises
     ------
@@ -211,7 +216,8 @@ def apply(path: Path | str, edits: Sequence[Edit]) -> None:
         if body != edit.before:
             raise ValueError(f"line {edit.line} of {path} must be {edit.before!r}; got {body!r}: check the file again")
         lines[edit.line - 1] = edit.after + old[len(body) :]
-    shutil.copy2(path, f"{path}.bak")
+    kept = next(name for n in itertools.count() if not (name := Path(f"{path}.bak{n or ''}")).exists())
+    shutil.copy2(path, kept)
     handle, new = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -221,3 +227,4 @@ def apply(path: Path | str, edits: Sequence[Edit]) -> None:
     except BaseException:
         os.unlink(new)
         raise
+    return kept

@@ -107,16 +107,17 @@ def _events(order: dict[str, Any], timeout: float, stop: threading.Event) -> Ite
         with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
             json.dump(order, stdin)
         reader.start()
+        ended = False
         try:
             while line := _next(lines, timeout, stop):
                 yield json.loads(line)
+            ended = not stop.is_set()
         except queue.Empty:
-            process.kill()
             yield {"interrupted": f"took more than {timeout:g} s"}
-            return
-        if stop.is_set():
-            process.kill()
-    if process.returncode and not stop.is_set():
+        finally:
+            if not ended:
+                process.kill()
+    if ended and process.returncode:
         yield {"interrupted": f"ended the process with status {process.returncode}"}
 
 

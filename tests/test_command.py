@@ -363,6 +363,31 @@ def test_a_fix_is_written_with_a_backup_only_if_asked(write, capsys):
     assert main([str(path), "affine"]) == 0
 
 
+def test_what_was_mended_is_shown_and_checked_again_and_no_backup_is_lost(write, capsys):
+    path = Path(write(WRONG))
+    main([str(path), "--apply"])
+    out = capsys.readouterr().out.splitlines()
+    old = "return (dout @ w.T).reshape(x.shape), x.reshape(len(x), -1).T @ dout, dout.mean(axis=0)"
+    shown = out.index(f"     9 - {old}")
+    assert out[shown + 1] == f"       + {old.replace('mean', 'sum')}"
+    assert out[-2].startswith("now 1 of 3 right")
+    once = path.read_text()
+    main([str(path), "affine", "--apply"])
+    assert capsys.readouterr().out.splitlines()[-1] == "nothing to mend"
+    path.write_text(once.replace("dout.sum(axis=0)", "-dout.sum(axis=0)"))
+    main([str(path), "affine", "--apply"])
+    assert "mine.py.bak1 is kept" in capsys.readouterr().out
+    assert path.with_suffix(".py.bak").read_text() == WRONG
+    assert path.with_suffix(".py.bak1").read_text() == once.replace("dout.sum(axis=0)", "-dout.sum(axis=0)")
+
+
+def test_where_no_fix_is_proven_no_file_is_changed(write, capsys):
+    path = Path(write(WRONG))
+    main([str(path), "affine", "--apply", "--no-repair"])
+    assert capsys.readouterr().out.splitlines()[-1] == "no fix is proven; no file is changed"
+    assert path.read_text() == WRONG
+
+
 def test_a_failure_of_a_helper_is_inherited_and_named(checked):
     text = WRONG.partition("def dropout_forward")[0] + (
         "\ndef affine_relu_forward(x, w, b):\n    a, fc = affine_forward(x, w, b)\n    out, relu = relu_forward(a)\n"
