@@ -115,8 +115,10 @@ def check_layer(
     ----------
     layer : object
         With ``forward(*inputs) -> out`` and ``backward(dout)``; with a ``parameters()`` that returns a dict of
-        objects with `value` and `grad`, or with dicts or lists `params` and `grads`, or with attributes W and dW, or
-        without parameters. It is copied, never changed; the copy is converted by ``astype(float64)`` if it has that.
+        objects with `value` and `grad`, with dicts or lists `params` and `grads`, with attributes W and dW, here or in
+        layers within, or without parameters. An array that forward uses and that has no gradient is a note. Where
+        parameters have a ``zero_grad``, backward must add to their gradients. It is copied, never changed; the
+        copy is converted by ``astype(float64)`` if it has that.
     *inputs, rng, directions, wrt, against, selftest, entries, why
         As in `check`. Of a loss, whose ``backward()`` can do without dout, only the first input is differentiated.
 

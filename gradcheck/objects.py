@@ -41,6 +41,8 @@ class _Parametrised:
         self._grads = [np.zeros(np.shape(value), np.float64) for value in self._originals]
         self._old_grads = [parameter.grad for parameter in parameters.values()]
         self.parameter_names = list(parameters)
+        again = find(self._thing)  # of a property that builds its array anew at each look it is another
+        self._rebuilt = [name for name, parameter in parameters.items() if again[name].value is not parameter.value]
         self.adding = [name for name, parameter in parameters.items() if hasattr(parameter, "zero_grad")]
         self.values = [_moved(np.array(value, dtype=np.float64), rng) for value in self._originals]
 
@@ -49,10 +51,11 @@ class _Parametrised:
         memo = {id(old): new for old, new in zip(self._originals, values)}
         memo.update((id(old), new) for old, new in zip(self._old_grads, self._grads) if old is not None)
         thing = copy.deepcopy(self._thing, memo)  # what is in `memo` is put in place of the original, not copied
-        parameters = self.find(thing)
-        for name, value in zip(self.parameter_names, values):
-            if parameters[name].value is not value:  # a property that builds its array anew at each look
-                parameters[name].value = value
+        if self._rebuilt:
+            parameters = self.find(thing)
+            for name, value in zip(self.parameter_names, values):
+                if name in self._rebuilt:
+                    parameters[name].value = value
         return thing
 
     def set_mode(self, training: bool) -> None:
