@@ -28,7 +28,7 @@ def of_net(report: Report, net: Any, inputs: Sequence[Any]) -> Why | None:
 
     Where no edit mends it the line is the last that the wrong gradients share.
     """
-    if report.verdict not in WRONG or entries_of([*inputs, *net.params.values()]) > LARGE:
+    if report.verdict not in WRONG or entries_of([*inputs, *Net(net, inputs).arrays]) > LARGE:
         return None
 
     def make(arguments: tuple[Any, ...], edit: Any) -> Net:
@@ -48,7 +48,7 @@ def of_net(report: Report, net: Any, inputs: Sequence[Any]) -> Why | None:
         found = explain(make, draw)
     except Exception:  # code that raises now and then
         found = None
-    code = getattr(inspect.unwrap(type(net).loss), "__code__", None)
+    code = getattr(inspect.unwrap(net.loss), "__code__", None)
     file = code.co_filename if code else ""
     line = line_in(net, [], [part.name for part in report.arguments if part.verdict == "fail"]) or report.line
     mended = amend(sample, passes, suspect=(file, line) if line else None)

@@ -76,6 +76,21 @@ def test_a_mistake_in_a_net_is_told_with_its_cause_and_line(slip, pair_of):
         assert report.why.edits
 
 
+def test_a_loss_that_is_an_attribute_of_its_net_is_told_by_numbers():
+    class Net:
+        def __init__(self):
+            self.params = {"W": np.random.default_rng(0).standard_normal((3, 2))}
+            self.loss = self.squares
+
+        def squares(self, X, y):
+            gap = X @ self.params["W"] - y
+            return np.sum(gap**2) / len(X), {"W": 2 * X.T @ gap}
+
+    rng = np.random.default_rng(1)
+    report = check_loss(Net(), rng.standard_normal((6, 3)), rng.standard_normal((6, 2)))
+    assert (report.verdict, report.cause) == ("fail", "scale-batch")
+
+
 def test_a_penalty_left_out_of_a_loop_over_layers_is_put_in(pair_of):
     text = NET
     for i, before in ((1, "X.T @ dh"), (2, "h.T @ dscores")):
