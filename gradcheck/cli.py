@@ -51,7 +51,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     p.add_argument("target", help="a .py file, a folder, or module:object")
-    p.add_argument("names", nargs="*", metavar="NAME", help="pairs to check (all), as in --list; NAME=POINTS")
+    p.add_argument(
+        "names", nargs="*", default=[], metavar="NAME", help="pairs to check (all), as in --list; NAME=POINTS"
+    )
     p.add_argument("--list", action="store_true", help="print the pairs and their settings, check nothing")
     p.add_argument("--quick", action="store_true", help="the first setting of each pair only")
     p.add_argument("--strict", action="store_true", help="exit 1 for inconclusive, vacuous and unfinished ones too")
@@ -152,7 +154,7 @@ def _resolve(target: str) -> tuple[list[Path], list[str]]:
     """The files that a target names, and the object in it, if it names one."""
     path = Path(target)
     if path.is_file():
-        return [path.resolve()], []
+        return [_python(path)], []
     if path.is_dir():
         files = sorted(
             file for file in path.rglob("*.py")
@@ -164,7 +166,7 @@ def _resolve(target: str) -> tuple[list[Path], list[str]]:
         return [file.resolve() for file in files], []
     module, colon, name = target.rpartition(":")
     if colon and Path(module).is_file():
-        return [Path(module).resolve()], [name]
+        return [_python(Path(module))], [name]
     if colon:
         sys.path.insert(0, os.getcwd())
         try:
@@ -175,6 +177,15 @@ def _resolve(target: str) -> tuple[list[Path], list[str]]:
             raise _Usage(f"no module {module} can be imported from here")
         return [Path(spec.origin).resolve()], [name]
     raise _Usage(f"there is no file or folder {target}; a module's object is written module:object")
+
+
+def _python(path: Path) -> Path:
+    """A file that there is, if it is one of Python's."""
+    if path.suffix == ".ipynb":
+        raise _Usage(f"{path} is a notebook; make a .py file of it: jupyter nbconvert --to script {path}")
+    if path.suffix != ".py":
+        raise _Usage(f"target must be a .py file, a folder, or module:object; got {path}")
+    return path.resolve()
 
 
 @contextlib.contextmanager

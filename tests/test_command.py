@@ -163,6 +163,27 @@ def test_wrong_usage_is_one_line_and_status_2(write, capsys, arguments, said):
     assert len(errors.splitlines()) == 1
 
 
+@pytest.mark.parametrize("of", ["", ":affine"])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("hw.ipynb", "is a notebook; make a .py file of it: jupyter nbconvert --to script"),
+        ("hw.txt", "target must be a .py file, a folder, or module:object; got"),
+    ],
+)
+def test_what_is_no_python_file_is_wrong_usage(write, capsys, name, said, of):
+    assert main([write(RIGHT, name) + of]) == 2
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_only_the_target_is_required(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([])
+    assert capsys.readouterr().err.splitlines()[-1].endswith("the following arguments are required: target")
+
+
 def test_a_file_without_pairs_is_told_and_fails(write, capsys):
     assert main([write("x = 1\n")]) == 1
     assert "no forward/backward pair" in capsys.readouterr().out
