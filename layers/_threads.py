@@ -15,24 +15,19 @@ def in_parts(function, count, size):
 
     NumPy lets other threads run while it copies and multiplies. Products of few columns gain little from BLAS's own
     threads, copies nothing; so each thread takes a part, with BLAS held to one thread for the time. The parts depend on
-    the number of threads alone: the same number gives the same bits. Where `size`, the elements to move, is small, or
-    BLAS has one thread (`train.py --threads 1`, OMP_NUM_THREADS=1), all is one part.
+    the number of threads alone: the same number gives the same bits. Where `size`, the elements to move, is small, all
+    is one part on one thread, to wake another costs more; and so it is where BLAS has but one (OMP_NUM_THREADS=1).
     """
-    blas = _blas() if size >= LEAST and count > 1 else None
-    parts = 1 if blas is None else min(blas.num_threads, count)
-    return each(function, [slice(count * i // parts, count * (i + 1) // parts) for i in range(parts)])
-
-
-def each(function, items):
-    """``[function(item) for item in items]``, the first here and the others on threads of their own."""
-    if len(items) < 2:
-        return [function(item) for item in items]
     blas = _blas()
-    threads = blas.num_threads
+    threads = 1 if blas is None else blas.num_threads
+    parts = max(1, min(threads, count)) if size >= LEAST else 1
+    slices = [slice(count * i // parts, count * (i + 1) // parts) for i in range(parts)]
+    if threads == 1 or parts == 1 and size >= LEAST:
+        return [function(part) for part in slices]
     blas.set_num_threads(1)
     try:
-        others = [_pool().submit(function, item) for item in items[1:]]
-        first = function(items[0])
+        others = [_pool().submit(function, part) for part in slices[1:]]
+        first = function(slices[0])
         return [first, *(other.result() for other in others)]
     finally:
         blas.set_num_threads(threads)

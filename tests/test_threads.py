@@ -81,10 +81,10 @@ def test_a_forked_process_has_threads_of_its_own():
 import os
 from layers import _threads
 _threads._blas = lambda: type("Blas", (), {"num_threads": 2, "set_num_threads": lambda self, n: None})()
-assert _threads.each(abs, [-1, -2]) == [1, 2]
+assert _threads.in_parts(str, 2, _threads.LEAST) == ["slice(0, 1, None)", "slice(1, 2, None)"]
 child = os.fork() if hasattr(os, "fork") else os._exit(0)
 if child == 0:
-    os._exit(_threads.each(abs, [-3, -4]) != [3, 4])
+    os._exit(len(_threads.in_parts(str, 2, _threads.LEAST)) != 2)
 assert os.waitpid(child, 0)[1] == 0
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
