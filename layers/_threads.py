@@ -22,7 +22,7 @@ def in_parts(function, count, size):
     threads = 1 if blas is None else blas.num_threads
     parts = max(1, min(threads, count)) if size >= LEAST else 1
     slices = [slice(count * i // parts, count * (i + 1) // parts) for i in range(parts)]
-    if threads == 1 or parts == 1 and size >= LEAST:
+    if threads == 1 or (parts == 1 and size >= LEAST):
         return [function(part) for part in slices]
     blas.set_num_threads(1)
     try:
