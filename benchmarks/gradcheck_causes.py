@@ -32,11 +32,12 @@ PLACES = {"transposed", "permuted", "wrong-index", "off-by-one", "wrong-axis", "
 SHAPES = {"shape-not-summed", "shape-keepdims", "shape-not-restored", "shape-squeezed", "shape-cropped"}
 RIGHT = {
     "term": TERMS | SCALES | PLACES | {"overwritten", "wrong-eps", "wrong-mask"},
-    "sign": TERMS | SCALES | {"wrong-mask", "wrong-eps"},
+    "sign": TERMS | SCALES | {"wrong-mask", "wrong-eps", "wrong-index", "off-by-one"},  # of an offset: a shift
     "factor": TERMS | SCALES | {"nonlinear-in-dout", "wrong-mask", "wrong-eps", "swapped-gradients", "non-finite"},
     "sum": SCALES | SHAPES | TERMS | {"wrong-axis", "wrong-mask"},
     "transpose": PLACES | SHAPES | {"wrong-cache", "swapped-gradients"},
-    "mask": {"wrong-mask", "wrong-local-derivative", "wrong-index", "scale-sign", "unfinished", "missing-one-hot"},
+    "mask": {"wrong-mask", "wrong-local-derivative", "wrong-index", "scale-sign", "unfinished", "missing-one-hot",
+             "shape-not-summed"},  # a comparison that decides which axes are summed
     "index": PLACES | SHAPES | SCALES | TERMS | {"config-hardcoded", "wrong-cache", "overwritten", "last-sample-only",
                                                 "missing-gradient", "wrong-mask"},
     "+= to =": {"overwritten", "last-sample-only", "missing-branch", "missing-timestep", "nonlinear-in-dout",
