@@ -327,3 +327,16 @@ def test_assert_gradients_raises_the_report():
     assert_gradients((softmax_forward, softmax_backward), *SOFTMAX[1])
     with pytest.raises(AssertionError, match=r"x: fail; .*worst at \[\d, \d\]: returned"):
         assert_gradients((softmax_forward, BUGS["softmax with the diagonal only"][1]), *SOFTMAX[1])
+
+
+@pytest.mark.parametrize("garbage", [1e160, -1e306, np.inf, np.nan])
+def test_a_gradient_so_large_that_its_norm_overflows_is_wrong(garbage):
+    def backward(dout, x):
+        dx = 2 * x * dout
+        dx[1] = garbage
+        return dx
+
+    report = check(lambda x: (x * x, x), backward, np.array([1.0, 2.0, 3.0]))
+    assert report.verdict == "fail"
+    assert report.arguments[0].cause == "non-finite"
+    assert report.arguments[0].wrong == 1
