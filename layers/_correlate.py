@@ -11,7 +11,6 @@ the filters are one large matrix product.
 import math
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from ._threads import in_parts
 
@@ -106,9 +105,6 @@ def _columns(x, kernel_size, size, part, stride, before, dilation):
     reach = (n - 1) * stride[0] + dilation[0] * (HH - 1) + 1
     frame = np.zeros((G, C, reach, (width - 1) * stride[1] + dilation[1] * (WW - 1) + 1, N), x.dtype)
     columns = np.empty((G, C, HH, WW, n, width, N), x.dtype)
-    g, c, h, w, _ = frame.strides
-    strides = (g, c, dilation[0] * h, dilation[1] * w, stride[0] * h, stride[1] * w, frame.itemsize)
-    windows = as_strided(frame, columns.shape, strides, writeable=False)
     cols, from_cols = overlap(left, W, frame.shape[3])
     for start in range(part.start, part.stop, n):
         rows, from_rows = overlap(top, H, reach)
@@ -116,7 +112,10 @@ def _columns(x, kernel_size, size, part, stride, before, dilation):
         frame[:, :, rows.stop :] = 0
         frame[:, :, rows, cols] = x[from_rows, from_cols].transpose(3, 4, 0, 1, 2)
         count = min(n, part.stop - start)
-        columns[:, :, :, :, :count] = windows[:, :, :, :, :count]
+        for u in range(HH):
+            down = frame[:, :, u * dilation[0] :: stride[0]][:, :, :count]
+            for v in range(WW):
+                columns[:, :, u, v, :count] = down[..., v * dilation[1] :: stride[1], :][..., :width, :]
         yield slice(start, start + count), columns[:, :, :, :, :count].reshape(G, C * HH * WW, count * width * N)
         top -= n * stride[0]
 
