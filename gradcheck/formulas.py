@@ -149,8 +149,10 @@ def transposed(place: Place) -> Iterator[Change]:
     for node in place.nodes:
         if isinstance(node, ast.Attribute) and node.attr == "T":
             yield place.put("transpose", "transposed", (node, place.text.of(node.value)))
-        product = isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)
-        sides = [node.left, node.right] if product else _dotted(node)  # type: ignore[attr-defined]
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+            sides = [node.left, node.right]
+        else:
+            sides = _dotted(node)
         for side in sides:
             yield place.wrapped("transpose", "transposed", side, ".T")
         if len(sides) == 2:

@@ -81,8 +81,8 @@ def _copied(node: ast.FunctionDef) -> ast.FunctionDef:
     return fresh
 
 
-def _execute(definition: ast.AST, path: str, namespace: dict[str, Any]) -> None:
-    module = ast.fix_missing_locations(ast.Module([definition], []))  # type: ignore[list-item]
+def _execute(definition: ast.stmt, path: str, namespace: dict[str, Any]) -> None:
+    module = ast.fix_missing_locations(ast.Module([definition], []))
     exec(compile(module, path, "exec", dont_inherit=True), namespace)
 
 

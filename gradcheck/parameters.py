@@ -29,10 +29,10 @@ class _Item:
 
     @property
     def grad(self) -> Any:
-        grads = getattr(self._owner, "grads", None)
+        grads: Any = getattr(self._owner, "grads", None)
         for key in (self._key, *_names_of_gradient(str(self._key))):
             with contextlib.suppress(KeyError, IndexError, TypeError):
-                return grads[key]  # type: ignore[index]
+                return grads[key]
         return None
 
 
