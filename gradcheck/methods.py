@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .instrument import definition_of
-from .slices import suspects
+from .slices import assigned, suspects
 
 
 def line_in(layer: Any, inputs: Sequence[str], wrong: Sequence[str]) -> int | None:
@@ -36,6 +36,40 @@ def line_in(layer: Any, inputs: Sequence[str], wrong: Sequence[str]) -> int | No
     return None
 
 
+def line_due(definition: ast.FunctionDef, parameters: Sequence[str], missing: str) -> int | None:
+    """The line beside which a parameter that gets no gradient should get it; None if nothing tells.
+
+    That is the end of what is only done where there is such a parameter, or the line that gives another its gradient:
+    the first of these for the first parameter, and so on; or the end of a function that works out what it never uses.
+
+    Parameters
+    ----------
+    definition : FunctionDef
+        Of a backward, or of what it calls.
+    parameters : sequence of str
+        The names of all, in their order.
+    missing : str
+        The one without a gradient.
+    """
+    nodes = list(ast.walk(definition))
+    asking = [node for node in nodes if isinstance(node, ast.If) and missing in _named(node.test)]
+    if asking:
+        return asking[-1].body[-1].lineno
+    others = sorted(node.lineno for node in _parameters(definition).values())
+    if others:
+        return others[min(parameters.index(missing), len(others) - 1)]
+    read = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    made = [assigned(node) for node in nodes if isinstance(node, ast.Assign)]
+    left = any(missing in names - read or names.isdisjoint(read) for names in made if names)
+    return definition.body[-1].lineno if left else None
+
+
+def _named(node: ast.AST) -> set[str]:
+    """The names and attributes in it."""
+    names = (getattr(part, "id", getattr(part, "attr", None)) for part in ast.walk(node))
+    return {name for name in names if name}
+
+
 def _definition(layer: Any, name: str) -> ast.FunctionDef | None:
     method: Any = inspect.unwrap(getattr(type(layer), name))
     code = getattr(method, "__code__", None)
@@ -61,8 +95,7 @@ def _parameters(definition: ast.FunctionDef) -> dict[str, ast.expr]:
             and isinstance(node.func, ast.Attribute)
             and node.func.attr.startswith("add_grad")
         ):
-            if isinstance(node.func.value, ast.Attribute):
-                made[node.func.value.attr] = node
+            made |= dict.fromkeys(_named(node.func.value) - {"self"}, node)
         elif isinstance(node, (ast.Assign, ast.AugAssign)):
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             if isinstance(target, ast.Attribute):

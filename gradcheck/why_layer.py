@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import inspect
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from .diagnose import explain as diagnose_subject
 from .instrument import statement_at
 from .linearity import first_unlinear
 from .meanings import MEANINGS
-from .methods import line_in
+from .methods import line_due, line_in
 from .objects import LayerObject
 from .parts import failing_part
 from .repair import OPEN
@@ -68,8 +67,8 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
     if cause in UNLINEAR and sample.error is None:
         place = first_unlinear(lambda: sample.subject.run(sample.x).backward, sample.douts)
     certain = place is not None
-    if cause == "unfinished" and not set(wrong) & set(sample.names[: sample.subject.n_inputs]):
-        place = _where_parameters_are_due(sample)
+    if cause == "unfinished" and wrong and not set(wrong) & set(sample.names[: sample.subject.n_inputs]):
+        place = _where_due(sample, wrong[0])
     if place is None and _home(layer):
         line = line_in(layer, sample.names[: sample.subject.n_inputs], wrong) or report.line
         place = (_home(layer), line) if line else None
@@ -99,11 +98,14 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
     )
 
 
-def _where_parameters_are_due(sample: Sample) -> tuple[str, int] | None:
-    """The innermost function of backward in which gradients of parameters are added, or else backward itself."""
-    ran = [function for function in functions_of(sample) if function.definition is not None]
-    adding = [function for function in ran if ".add_grad" in ast.unparse(function.definition)]
-    return next(((f.file, f.definition.lineno) for f in [*reversed(adding), *ran]), None)
+def _where_due(sample: Sample, parameter: str) -> tuple[str, int] | None:
+    """Where in a backward, or in what it calls, the gradient of a parameter that gets none should be added."""
+    ran = [f for f in functions_of(sample)[::-1] if "self" in f.values]
+    parameters = [name.rpartition(".")[2] for name in sample.names[sample.subject.n_inputs :]]
+    missing = parameter.rpartition(".")[2]
+    lines = ((f.file, line_due(f.definition, parameters, missing)) for f in ran)
+    ends = ((f.file, f.definition.body[-1].lineno) for f in ran[-1:])
+    return next(((file, line) for file, line in (*lines, *ends) if line), None)
 
 
 def _home(layer: Any) -> str:

@@ -122,6 +122,56 @@ def test_a_part_of_another_file_has_its_file_told(monkeypatch):
     assert report.why.evidence.startswith("in Tanh, which it calls")
 
 
+class Scaled(Layer):
+    """Rows times W plus b, of which one gets no gradient in each subclass."""
+
+    def __init__(self):
+        rng = np.random.default_rng(1)
+        self.W, self.b = Parameter(rng.standard_normal((3, 2))), Parameter(rng.standard_normal(2))
+
+    def forward(self, x):
+        self.cache = x
+        return x @ self.W.value + self.b.value
+
+    def backward(self, dout):
+        self.add_grads(dout)
+        return dout @ self.W.value.T
+
+
+class WithoutW(Scaled):
+    def add_grads(self, dout):
+        rows = self.cache
+        if len(rows):
+            self.b.add_grad(dout.sum(axis=0))  # wrong
+
+
+class AskingForB(Scaled):
+    def add_grads(self, dout):
+        self.W.add_grad(self.cache.T @ dout)
+        if self.b is not None:
+            rows = dout.reshape(-1, 2)
+            rows.sum(axis=0)  # wrong
+
+
+class Dropping(Scaled):
+    def add_grads(self, dout):
+        _dW, _db = self.cache.T @ dout, dout.sum(axis=0)  # wrong
+
+
+class Aliased(Scaled):
+    def add_grads(self, dout):
+        W, b = self.W, self.b
+        W.add_grad(self.cache.T @ dout)  # wrong
+        return b.value
+
+
+@pytest.mark.parametrize("layer", [WithoutW(), AskingForB(), Aliased(), Dropping()])
+def test_a_gradient_that_a_parameter_does_not_get_is_due_beside_those_of_the_others(layer):
+    report = check_layer(layer, X)
+    assert report.cause == "unfinished"
+    assert report.line == marked(layer.add_grads)
+
+
 def test_a_right_backward_is_linear_everywhere():
     layer = layers.MaxPool2D(2)  # forward and backward fill arrays of np.empty
     images = np.random.default_rng(0).standard_normal((2, 3, 4, 4))
