@@ -2,35 +2,58 @@
 
 import functools
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 BLOCK = 1 << 16  # elements: a formula's few arrays of them lie in a second-level cache, and few calls are made
+KEPT = (32 << 20) - (1 << 16)  # bytes
 LEAST = 1 << 20  # elements to move, pass by pass, for which a second thread is worth its start, some 50 microseconds
+
+# glibc returns freed memory to the system, and then takes it anew page by page, beyond twice the size of the largest
+# block that was freed, up to 32 MB: the arrays of a recurrent layer's step cost a quarter of its time. So free one.
+np.empty(KEPT, np.uint8)
 
 
 def in_parts(function, count, size):
     """Call ``function(part)`` for slices that make up `count` things, and return what it returns for each, in order.
 
     NumPy lets other threads run while it copies and multiplies. Products of few columns gain little from BLAS's own
-    threads, copies nothing; so each thread takes a part, with BLAS held to one thread for the time. The parts depend on
-    the number of threads alone: the same number gives the same bits. Where `size`, the elements to move, is small, all
-    is one part on one thread, to wake another costs more; and so it is where BLAS has but one (OMP_NUM_THREADS=1).
+    threads, copies nothing; so each thread takes a part, with BLAS held to one thread for the time. Where `size`, the
+    elements to move, is small, all is one part on one thread: to wake another costs more.
     """
-    blas = _blas()
-    threads = 1 if blas is None else blas.num_threads
-    parts = max(1, min(threads, count)) if size >= LEAST else 1
-    slices = [slice(count * i // parts, count * (i + 1) // parts) for i in range(parts)]
-    if threads == 1 or (parts == 1 and size >= LEAST):
-        return [function(part) for part in slices]
-    blas.set_num_threads(1)
+    parts = parts_of(count, size)
+    return each(function, parts) if size >= LEAST else _each_on_one_thread(function, [(part,) for part in parts])
+
+
+def parts_of(count, size):
+    """Slices that make up `count` things: one for each thread that BLAS may use, or one if there is little to move.
+
+    They depend on the number of threads alone: the same number gives the same bits.
+    """
+    parts = max(1, min(_thread_count(), count)) if size >= LEAST else 1
+    return [slice(count * i // parts, count * (i + 1) // parts) for i in range(parts)]
+
+
+def each(function, *things):
+    """``[*map(function, *things)]``, each call on a thread of its own; one call alone may use all of BLAS's threads."""
+    calls = list(zip(*things))
+    return [function(*calls[0])] if len(calls) == 1 else _each_on_one_thread(function, calls)
+
+
+def _each_on_one_thread(function, calls):
+    if _thread_count() == 1:
+        return [function(*call) for call in calls]
+    held = [(library, library.num_threads) for library in _blas()]
+    for library, _ in held:
+        library.set_num_threads(1)
     try:
-        others = [_pool().submit(function, part) for part in slices[1:]]
-        first = function(slices[0])
-        return [first, *(other.result() for other in others)]
+        others = [_pool().submit(function, *call) for call in calls[1:]]
+        return [function(*calls[0]), *(other.result() for other in others)]
     finally:
-        blas.set_num_threads(threads)
+        for library, threads in held:
+            library.set_num_threads(threads)
 
 
 def over_blocks(function, count, size):
@@ -57,15 +80,24 @@ def elementwise(formula, x, *others):
     return out
 
 
-@functools.cache
+def _thread_count():
+    """How many threads NumPy's BLAS may use (OMP_NUM_THREADS); 1 if they cannot be counted and held."""
+    return next((library.num_threads for library in _blas()), 1)
+
+
 def _blas():
-    """The BLAS that NumPy calls, as far as its threads can be counted and held; None if not."""
+    return _loaded_blas("scipy.linalg.cython_blas" in sys.modules)
+
+
+@functools.cache
+def _loaded_blas(scipy):
+    """The BLAS that NumPy calls, and behind it, if loaded, that of SciPy, which products in compiled code call."""
     try:
         from threadpoolctl import ThreadpoolController  # scikit-learn brings it
     except ImportError:
-        return None
+        return []
     found = ThreadpoolController().select(user_api="blas").lib_controllers
-    return next((library for library in found if "numpy" in library.filepath), None)
+    return sorted(found, key=lambda library: "numpy" not in library.filepath)
 
 
 @functools.cache

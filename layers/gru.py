@@ -56,7 +56,8 @@ class GRU(Recurrent):
     def forward(self, x, h0=None, lengths=None):
         return self._forward(x, (h0,), lengths)
 
-    def _scan(self, z, state, pad, suffix):
+    def _scan(self, inputs, state, pad, suffix):
+        z = self._product(inputs, suffix)
         WhT, bh = self._scaled("Wh", suffix), getattr(self, f"bh{suffix}").value[:, None]
         T, (H, N) = len(z), state[0].shape
         h = np.empty((T + 1, H, N), z.dtype)  # h[t] is the state before step t
@@ -79,11 +80,11 @@ class GRU(Recurrent):
             h[t + 1] += n[t]
             if pad is not None:
                 hold(h[t + 1], h[t], pad[t])
-        return h[1:], [h[-1]], (z, h, inner)
+        return h[1:], [h[-1]], (inputs, z, h, inner)
 
-    def _scan_backward(self, dout, dstate, pad, cache, suffix):
+    def _scan_backward(self, dout, dstate, pad, cache, suffix, need_dx):
         Wh, bh = getattr(self, f"Wh{suffix}").value, getattr(self, f"bh{suffix}")
-        gates, h, inner = cache
+        inputs, gates, h, inner = cache
         H = h.shape[1]
         dz = np.empty_like(gates)  # of Wx^T x + b
         dproduct = np.empty_like(gates)  # of Wh^T h: the same but for n, where r comes between
@@ -115,8 +116,5 @@ class GRU(Recurrent):
             dh += direct
             if held is not None:
                 hold(dh, held, pad[t])
-        bh.add_grad(dproduct[:, 2 * H :].sum(axis=(0, 2)))
-        return dz, dproduct, [dh]
-
-    def _previous(self, cache):
-        return cache[1][:-1]
+        dinputs, grads = self._product_backward(inputs, h[:-1], dz, dproduct, suffix, need_dx)
+        return dinputs, [dh], [*grads, (bh, dproduct[:, 2 * H :].sum(axis=(0, 2)))]

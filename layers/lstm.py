@@ -1,10 +1,17 @@
 """Long short-term memory."""
 
+from __future__ import annotations
+
+import functools
 import itertools
+import types
 
 import numpy as np
 
+from ._threads import parts_of
 from .recurrent import Recurrent, hold
+
+LEAST = 1 << 13  # gates of one example, over all steps, for which the compiled scans are worth the import of Numba
 
 
 class LSTM(Recurrent):
@@ -79,8 +86,21 @@ class LSTM(Recurrent):
     def forward(self, x, h0=None, c0=None, lengths=None):
         return self._forward(x, (h0, c0), lengths)
 
-    def _scan(self, z, state, pad, suffix):
-        WhT = self._scaled("Wh", suffix)
+    def _parts(self, N, T):
+        return parts_of(N, 16 * N * T * self.hidden_size) if self._compiled(T) else super()._parts(N, T)
+
+    def _compiled(self, T, pad=None):
+        """The compiled scans, where they are to run: for float32 without padding, and worth the import of Numba."""
+        fits = pad is None and self.Wx.value.dtype == np.float32
+        return _lstm_compiled() if fits and 4 * T * self.hidden_size >= LEAST else None
+
+    def _weights(self, suffix):
+        return [getattr(self, f"{name}{suffix}") for name in ("Wx", "Wh", "b")]
+
+    def _scan(self, inputs, state, pad, suffix):
+        if compiled := self._compiled(len(inputs), pad):
+            return compiled.scan(inputs, state, *(weight.value for weight in self._weights(suffix)))
+        z, WhT = self._product(inputs, suffix), self._scaled("Wh", suffix)
         T, (H, N) = len(z), state[0].shape
         h, c = np.empty((2, T + 1, H, N), z.dtype)  # h[t] and c[t] are the state before step t
         tanh_c = np.empty((T, H, N), z.dtype)
@@ -100,18 +120,20 @@ class LSTM(Recurrent):
             if pad is not None:
                 hold(h[t + 1], h[t], pad[t])
                 hold(c[t + 1], c[t], pad[t])
-        return h[1:], [h[-1], c[-1]], (z, h, c, tanh_c)
+        return h[1:], [h[-1], c[-1]], (inputs, z, h, c, tanh_c)
 
-    def _scan_backward(self, dout, dstate, pad, cache, suffix):
+    def _scan_backward(self, dout, dstate, pad, cache, suffix, need_dx):
+        if compiled := self._compiled(len(dout), pad):
+            return compiled.scan_backward(dout, dstate, cache, self._weights(suffix), need_dx)
         Wh = getattr(self, f"Wh{suffix}").value
-        gates, h, c, tanh_c = cache
+        inputs, gates, h, c, tanh_c = cache
         H = h.shape[1]
         dz = np.empty_like(gates)
+        dh, dc = (d.copy() for d in dstate)
         i, f, o, g = np.split(gates, 4, axis=1)
         di, df, do, dg = np.split(dz, 4, axis=1)
         ifo, difo = gates[:, : 3 * H], dz[:, : 3 * H]
         slope, slopes = np.empty_like(h[0]), np.empty((3 * H, h.shape[2]), h.dtype)
-        dh, dc = (d.copy() for d in dstate)
         for t in reversed(range(len(dz))):
             dh += dout[t]  # h_t goes to the output and to the next step: gradients add
             held = None if pad is None else (dh.copy(), dc.copy())
@@ -137,7 +159,15 @@ class LSTM(Recurrent):
             if held is not None:
                 hold(dh, held[0], pad[t])
                 hold(dc, held[1], pad[t])
-        return dz, dz, [dh, dc]
+        dinputs, grads = self._product_backward(inputs, h[:-1], dz, dz, suffix, need_dx)
+        return dinputs, [dh, dc], grads
 
-    def _previous(self, cache):
-        return cache[1][:-1]
+
+@functools.cache
+def _lstm_compiled() -> types.ModuleType | None:
+    """The scans over time compiled; None without Numba."""
+    try:
+        from . import _lstm_compiled as module
+    except ImportError:  # no Numba
+        return None
+    return module

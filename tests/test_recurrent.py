@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gradcheck import assert_gradients
+from layers import lstm
 from layers.gru import GRU
 from layers.lstm import LSTM
 from layers.recurrent import RNN
@@ -271,3 +272,58 @@ def test_wrong_shapes_are_named(kind, inputs, message):
 def test_wrong_lengths_are_refused(lengths):
     with pytest.raises((ValueError, TypeError), match=r"lengths must .* got"):
         make(RNN).forward(np.zeros((4, 5, D)), lengths=np.array(lengths))
+
+
+# --- the compiled scans
+
+
+@pytest.fixture
+def compiled(compiled_loops, monkeypatch):
+    """`LSTM`'s compiled scans as Python, chosen for any length and, with LEAST, shared out to two threads."""
+    module = compiled_loops("_lstm_compiled")
+
+    def choose(yes=True):
+        monkeypatch.setattr(lstm, "_lstm_compiled", lambda: module if yes else None)
+        monkeypatch.setattr(lstm, "LEAST", 0)
+
+    choose.module = module
+    return choose
+
+
+@pytest.mark.parametrize("parts", [[slice(0, 5)], [slice(0, 2), slice(2, 5)], [slice(0, 0)]])
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}])
+@pytest.mark.parametrize("H", [16, 3])
+def test_the_compiled_scans_do_what_the_plain_ones_do(compiled, parts, options, H, monkeypatch):
+    k = 4 if options else 1
+    N = parts[-1].stop
+    x, state = draw(N, 7, D), draw(2, N, *([k] if options else []), H)
+
+    def results(yes):
+        compiled(yes)
+        monkeypatch.setattr(lstm, "parts_of", lambda N, size: parts)
+        layer = LSTM(D, H, return_state=True, rng=0, **options)
+        for parameter in layer.parameters().values():
+            parameter.value = np.random.default_rng(1).standard_normal(parameter.value.shape) / 2
+        outs = layer.forward(x, *state)
+        dins = layer.backward(*[np.cos(np.arange(out.size)).reshape(out.shape) for out in outs])
+        return [*outs, *dins, *(parameter.grad for parameter in layer.parameters().values())]
+
+    for mine, plain in zip(results(True), results(False), strict=True):
+        np.testing.assert_allclose(mine, plain, rtol=0, atol=1e-5 * np.abs(plain).max(initial=0))
+        assert mine.dtype == np.float32
+
+
+def test_the_compiled_scans_leave_padded_sequences_and_float64_alone(compiled):
+    compiled()
+    layer = LSTM(D, H, rng=0)
+    assert layer._compiled(5) is compiled.module
+    assert layer._compiled(5, pad=np.zeros((5, 4), bool)) is None
+    assert LSTM(D, H, rng=0, dtype=np.float64)._compiled(5) is None
+
+
+def test_the_compiled_tanh_is_one_to_three_tenths_of_a_millionth(compiled):
+    x = np.concatenate([np.linspace(-12, 12, 401), 10.0 ** np.arange(-30, 2)]).astype(np.float32)
+    mine, exact = np.array([compiled.module._tanh(value) for value in x]), np.tanh(x.astype(np.float64))
+    np.testing.assert_allclose(mine, exact, rtol=3e-7)
+    assert mine.dtype == np.float32
+    assert np.isnan(compiled.module._tanh(np.float32("nan")))

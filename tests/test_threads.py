@@ -80,7 +80,7 @@ def test_a_forked_process_has_threads_of_its_own():
     code = """
 import os
 from layers import _threads
-_threads._blas = lambda: type("Blas", (), {"num_threads": 2, "set_num_threads": lambda self, n: None})()
+_threads._blas = lambda: [type("Blas", (), {"num_threads": 2, "set_num_threads": lambda self, n: None})()]
 assert _threads.in_parts(str, 2, _threads.LEAST) == ["slice(0, 1, None)", "slice(1, 2, None)"]
 child = os.fork() if hasattr(os, "fork") else os._exit(0)
 if child == 0:
