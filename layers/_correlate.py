@@ -25,6 +25,12 @@ def correlate(x, filters, out, stride, before, dilation, bias=None):
     G, F, C, HH, WW = filters.shape
     matrix = filters.reshape(G, F, C * HH * WW).swapaxes(1, 2)
 
+    def write_one(_):
+        rows = _windows_of_one(x[:, :, 0, 0], (HH, WW), out.shape[:2], stride, before, dilation)
+        product = np.matmul(rows, filters[0].transpose(2, 3, 1, 0).reshape(rows.shape[1], F), out=out.reshape(-1, F))
+        if bias is not None:
+            product += bias.reshape(F)
+
     def write(part):
         for rows, columns in _columns(x, (HH, WW), out.shape[:2], part, stride, before, dilation):
             block = out[rows]
@@ -36,7 +42,9 @@ def correlate(x, filters, out, stride, before, dilation, bias=None):
             product = (columns.swapaxes(1, 2) @ matrix).reshape(G, *block.shape[:3], F)
             np.add(product.transpose(1, 2, 3, 0, 4), 0 if bias is None else bias, out=block)
 
-    in_parts(write, len(out), out[..., :1].size * HH * WW * C)
+    size = out[..., :1].size * HH * WW * C
+    one = x.shape[2] == G == 1 and size <= _BLOCK
+    in_parts(write_one if one else write, len(out), size, multiplies=True)
 
 
 def correlate_transposed(dout, filters, dx, stride, padding, dilation, bias=None):
@@ -73,7 +81,7 @@ def correlate_transposed(dout, filters, dx, stride, padding, dilation, bias=None
             dx[:, :, part] = 0 if bias is None else bias
         np.add(frame[from_rows, from_cols], 0 if bias is None else bias, out=dx[rows, cols, part])
 
-    in_parts(write, N, dx.size * HH * WW)
+    in_parts(write, N, dx.size * HH * WW, multiplies=True)
 
 
 def correlate_filters(x, dout, kernel_size, stride, padding, dilation):
@@ -87,7 +95,7 @@ def correlate_filters(x, dout, kernel_size, stride, padding, dilation):
             dmatrix += dout[rows].reshape(-1, G, F).transpose(1, 2, 0) @ columns.swapaxes(1, 2)
         return dmatrix
 
-    return sum(in_parts(summed, len(dout), dout[..., :1].size * taps * C)).reshape(G, F, C, *kernel_size)
+    return sum(in_parts(summed, len(dout), dout[..., :1].size * taps * C, multiplies=True)).reshape(G, F, C, *kernel_size)
 
 
 def _columns(x, kernel_size, size, part, stride, before, dilation):
@@ -118,6 +126,19 @@ def _columns(x, kernel_size, size, part, stride, before, dilation):
                 columns[:, :, u, v, :count] = down[..., v * dilation[1] :: stride[1], :][..., :width, :]
         yield slice(start, start + count), columns[:, :, :, :, :count].reshape(G, C * HH * WW, count * width * N)
         top -= n * stride[0]
+
+
+def _windows_of_one(x, kernel_size, size, stride, before, dilation):
+    """What the windows of one image (H, W, C) hold, (OH * OW, HH * WW * C): here a window's rows are the long runs."""
+    (H, W, C), (HH, WW) = x.shape, kernel_size
+    reach = [(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(size, stride, dilation, kernel_size)]
+    frame = np.zeros((*reach, C), x.dtype)
+    (rows, from_rows), (cols, from_cols) = (overlap(*axis) for axis in zip(before, (H, W), reach))
+    frame[rows, cols] = x[from_rows, from_cols]
+    down, right, one = frame.strides
+    strides = (stride[0] * down, stride[1] * right, dilation[0] * down, dilation[1] * right, one)
+    windows = np.ndarray((*size, HH, WW, C), x.dtype, frame, strides=strides)  # a view, held to the frame's memory
+    return windows.reshape(math.prod(size), HH * WW * C)
 
 
 def overlap(before, size, extent):

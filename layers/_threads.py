@@ -16,15 +16,16 @@ LEAST = 1 << 20  # elements to move, pass by pass, for which a second thread is 
 np.empty(KEPT, np.uint8)
 
 
-def in_parts(function, count, size):
+def in_parts(function, count, size, *, multiplies=False):
     """Call ``function(part)`` for slices that make up `count` things, and return what it returns for each, in order.
 
     NumPy lets other threads run while it copies and multiplies. Products of few columns gain little from BLAS's own
     threads, copies nothing; so each thread takes a part, with BLAS held to one thread for the time. Where `size`, the
-    elements to move, is small, all is one part on one thread: to wake another costs more.
+    elements to move, is small, all is one part on one thread: to wake another costs more. So it does for the products
+    of a function that `multiplies`.
     """
     parts = parts_of(count, size)
-    return each(function, parts) if size >= LEAST else _each_on_one_thread(function, [(part,) for part in parts])
+    return _each_on_one_thread(function, [(parts[0],)]) if multiplies and size < LEAST else each(function, parts)
 
 
 def parts_of(count, size):
@@ -43,9 +44,9 @@ def each(function, *things):
 
 
 def _each_on_one_thread(function, calls):
-    if _thread_count() == 1:
-        return [function(*call) for call in calls]
     held = [(library, library.num_threads) for library in _blas()]
+    if not held or held[0][1] == 1:
+        return [function(*call) for call in calls]
     for library, _ in held:
         library.set_num_threads(1)
     try:

@@ -45,7 +45,7 @@ def correlate(x, filters, out, padding, bias=None):
             y = fastest().from_points((_matrices(V) @ U).reshape(*V.shape[:-1], len(filters)))
             np.add(y[: len(block), : out.shape[1]], 0 if bias is None else bias, out=block)
 
-    in_parts(write, out.shape[2], 9 * out.size)
+    in_parts(write, out.shape[2], 9 * out.size, multiplies=True)
 
 
 def gradients(x, dout, filters, padding, dx=None):
@@ -71,7 +71,7 @@ def gradients(x, dout, filters, padding, dx=None):
             dx[:, :, part] = dframe[padding[0] : padding[0] + H, padding[1] : padding[1] + W]
         return dU
 
-    dU = sum(in_parts(backward, N, 9 * dout.size))
+    dU = sum(in_parts(backward, N, 9 * dout.size, multiplies=True))
     return (dU.reshape(36, F * C).T @ _G2.astype(dU.dtype)).reshape(F, C, 3, 3)
 
 

@@ -4,6 +4,7 @@ Windows are visited tap by tap: the k-th pixel of every window at once, a stride
 loop over pixels and no copy of the windows, and what padding adds is never looked at.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -40,6 +41,7 @@ class _Pool2D(Layer):
                 yield (..., out_rows, out_columns), (..., x_rows, x_columns)
 
 
+@functools.cache
 def _tap(u, size, out_size, stride, padding):
     """Outputs i and pixels i stride + u - padding, where these are in [0, size), as two slices."""
     first = max(0, -((u - padding) // stride))  # rounded up
