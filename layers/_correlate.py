@@ -95,7 +95,9 @@ def correlate_filters(x, dout, kernel_size, stride, padding, dilation):
             dmatrix += dout[rows].reshape(-1, G, F).transpose(1, 2, 0) @ columns.swapaxes(1, 2)
         return dmatrix
 
-    return sum(in_parts(summed, len(dout), dout[..., :1].size * taps * C, multiplies=True)).reshape(G, F, C, *kernel_size)
+    return sum(in_parts(summed, len(dout), dout[..., :1].size * taps * C, multiplies=True)).reshape(
+        G, F, C, *kernel_size
+    )
 
 
 def _columns(x, kernel_size, size, part, stride, before, dilation):

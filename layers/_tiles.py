@@ -1,12 +1,8 @@
 """The transforms of Winograd's tiles, see `_winograd.py`: each along rows and then along columns.
 
 The four formulas for one axis hold for arrays as for numbers. NumPy runs them on all tiles at once, an operation at a
-time; where Numba is installed (``pip install '.[fast]'``) they are compiled, so that a tile is read and written once.
+time; where Numba is installed (``pip install '.[fast]'``) `_winograd_compiled.py` reads and writes a tile once.
 """
-
-import functools
-import sys
-import types
 
 import numpy as np
 
@@ -85,13 +81,3 @@ def from_outputs(dy):
 def _write(out, values):
     for part, value in zip(out, values):
         part[...] = value
-
-
-@functools.cache
-def fastest() -> types.ModuleType:
-    """The module with the four functions above: compiled, or this one."""
-    try:
-        from . import _tiles_compiled
-    except ImportError:  # no Numba
-        return sys.modules[__name__]
-    return _tiles_compiled

@@ -15,11 +15,13 @@ References
 .. [1] Lavin and Gray (2015), "Fast Algorithms for Convolutional Neural Networks", https://arxiv.org/abs/1509.09308
 """
 
+import functools
+
 import numpy as np
 
+from . import _tiles as tiles
 from ._correlate import overlap
 from ._threads import in_parts
-from ._tiles import fastest
 
 _LEAST = 1 << 21  # products at one tap, below which the steps themselves cost more than they save
 _BLOCK = 1 << 18  # elements of the points made at a time, a megabyte in float32
@@ -42,9 +44,12 @@ def correlate(x, filters, out, padding, bias=None):
     def write(part):
         for rows, V in _points(x, out.shape, padding, part):
             block = out[rows, :, part]
-            y = fastest().from_points((_matrices(V) @ U).reshape(*V.shape[:-1], len(filters)))
+            y = tiles.from_points((_matrices(V) @ U).reshape(*V.shape[:-1], len(filters)))
             np.add(y[: len(block), : out.shape[1]], 0 if bias is None else bias, out=block)
 
+    if compiled := _compiled():
+        b = np.zeros(len(filters), out.dtype) if bias is None else bias.ravel()
+        write = functools.partial(compiled.correlate, x, np.ascontiguousarray(U), b, out, padding)
     in_parts(write, out.shape[2], 9 * out.size, multiplies=True)
 
 
@@ -63,14 +68,17 @@ def gradients(x, dout, filters, padding, dx=None):
             missing = 4 * V.shape[2] - len(dy), width - OW  # in tiles that are not full
             if any(missing):
                 dy = np.pad(dy, [(0, missing[0]), (0, missing[1]), (0, 0), (0, 0)])
-            dM = _matrices(fastest().from_outputs(dy))
+            dM = _matrices(tiles.from_outputs(dy))
             dU += dM.swapaxes(1, 2) @ _matrices(V)
             if dframe is not None:
-                fastest().add_to_frame((dM @ U).reshape(V.shape), dframe[rows.start : rows.start + 4 * V.shape[2] + 2])
+                tiles.add_to_frame((dM @ U).reshape(V.shape), dframe[rows.start : rows.start + 4 * V.shape[2] + 2])
         if dframe is not None:
             dx[:, :, part] = dframe[padding[0] : padding[0] + H, padding[1] : padding[1] + W]
         return dU
 
+    if compiled := _compiled():
+        U = np.zeros((36, F, C), dout.dtype) if U is None else U
+        backward = functools.partial(compiled.gradients, x, dout, U, dx, padding)
     dU = sum(in_parts(backward, N, 9 * dout.size, multiplies=True))
     return (dU.reshape(36, F * C).T @ _G2.astype(dU.dtype)).reshape(F, C, 3, 3)
 
@@ -86,7 +94,7 @@ def _points(x, out_shape, padding, part):
         frame[: rows.start] = 0
         frame[rows.stop :] = 0
         frame[rows, padding[1] : padding[1] + W] = x[from_rows, :, part]
-        yield slice(first, first + 4 * R), fastest().to_points(frame[: 4 * min(R, Ht - first // 4) + 2])
+        yield slice(first, first + 4 * R), tiles.to_points(frame[: 4 * min(R, Ht - first // 4) + 2])
 
 
 def _matrices(points):
@@ -102,3 +110,13 @@ def _points_of(filters):
     """G g G^T: (F, C, 3, 3) -> (36, F, C)."""
     F, C = filters.shape[:2]
     return (_G2.astype(filters.dtype) @ filters.reshape(F * C, 9).T).reshape(36, F, C)
+
+
+@functools.cache
+def _compiled():
+    """What a thread does with its part of the examples, compiled; None without Numba."""
+    try:
+        from . import _winograd_compiled
+    except ImportError:  # no Numba
+        return None
+    return _winograd_compiled

@@ -1,0 +1,195 @@
+"""`_winograd.py`, compiled by Numba: six numbers in, six out, with nothing written in between.
+
+Several times as fast as NumPy's operations one after the other, each of which goes over memory; and a thread goes
+through its part of the examples without once asking for the interpreter's lock. Compiling takes some seconds, once: the
+result is kept beside this file.
+
+Images (H, W, N, C) come as (H, W, N C), and so do the tiles; part of the examples are columns of these.
+"""
+
+import numpy as np
+from numba import njit
+from scipy.linalg import cython_blas  # noqa: F401  compiled products call it: `_threads.py` is to know
+
+from . import _tiles
+
+BLOCK = 1 << 17  # elements of the points made at a time, half a megabyte
+
+options = {"cache": True, "nogil": True, "fastmath": {"contract"}}  # a product and a sum at once; NaN stays NaN
+A, AT, B, BT = (njit(**options)(formula) for formula in (_tiles.A, _tiles.AT, _tiles.B, _tiles.BT))
+
+
+def correlate(x, U, bias, out, padding, part):
+    """Write into `out` (OH, OW, N, F) the part of the examples of `x` (H, W, N, C), for U (36, C, F) and bias (F,)."""
+    _correlate(_flat(x), U, np.tile(bias, part.stop - part.start), _flat(out), *padding, part.start, part.stop)
+
+
+def gradients(x, dout, U, dx, padding, part):
+    """The part's share of dU (36, F, C), for U (36, F, C); that of `dx` is written, if it is given."""
+    dU = np.zeros((36, dout.shape[3], x.shape[3]), dout.dtype)
+    wanted = dx is not None
+    _gradients(_flat(x), _flat(dout), U, dU, _flat(dx if wanted else dU[None]), wanted, *padding, part.start, part.stop)
+    return dU
+
+
+def _flat(images):
+    return images.reshape(*images.shape[:2], images.shape[2] * images.shape[3])
+
+
+@njit(**options)
+def _correlate(x, U, bias, out, top, left, start, stop):
+    (_, C, F), n, (height, width, _) = U.shape, stop - start, out.shape
+    rows, columns, R = _tiles_of(height, width, n * C)
+    frame, v = np.zeros((4 * R + 2, 4 * columns + 2, n * C), x.dtype), np.empty((6, 6, R, columns, n * C), x.dtype)
+    m, y = np.empty((6, 6, R, columns, n * F), x.dtype), np.empty((4 * R, 4 * columns, n * F), x.dtype)
+    points, products = v.reshape(36, R * columns * n, C), m.reshape(36, R * columns * n, F)
+    for first in range(0, 4 * rows, 4 * R):
+        _cut(x, first - top, -left, start * C, frame)
+        _to_points(frame, v)
+        for k in range(36):
+            np.dot(points[k], U[k], products[k])
+        if height % 4 == width % 4 == 0:
+            _from_points(m, bias, out[first : first + 4 * R], start * F)
+        else:  # tiles that are not full
+            _from_points(m, bias, y, 0)
+            for r in range(min(4 * R, height - first)):
+                for c in range(width):
+                    for i in range(n * F):
+                        out[first + r, c, start * F + i] = y[r, c, i]
+
+
+@njit(**options)
+def _gradients(x, dout, U, dU, dx, wanted, top, left, start, stop):
+    (_, F, C), n, (height, width, _) = U.shape, stop - start, dout.shape
+    rows, columns, R = _tiles_of(height, width, n * C)
+    frame, v = np.zeros((4 * R + 2, 4 * columns + 2, n * C), x.dtype), np.empty((6, 6, R, columns, n * C), x.dtype)
+    dy, dm = np.empty((4 * R, 4 * columns, n * F), x.dtype), np.empty((6, 6, R, columns, n * F), x.dtype)
+    points, dproducts = v.reshape(36, R * columns * n, C), dm.reshape(36, R * columns * n, F)
+    dframe = np.zeros((4 * rows + 2, 4 * columns + 2, n * C), x.dtype)
+    share = np.empty((F, C), x.dtype)
+    for first in range(0, 4 * rows, 4 * R):
+        _cut(x, first - top, -left, start * C, frame)
+        _to_points(frame, v)
+        if height % 4 == width % 4 == 0:
+            _from_outputs(dout[first : first + 4 * R], start * F, dm)
+        else:
+            _cut(dout, first, 0, start * F, dy)
+            _from_outputs(dy, 0, dm)
+        for k in range(36):
+            np.dot(dproducts[k].T, points[k], share)
+            for f in range(F):
+                for c in range(C):
+                    dU[k, f, c] += share[f, c]
+            if wanted:
+                np.dot(dproducts[k], U[k], points[k])
+        if wanted:
+            _add_to_frame(v, dframe[first : first + 4 * R + 2])
+    if wanted:
+        for r in range(dx.shape[0]):
+            for c in range(dx.shape[1]):
+                for i in range(n * C):
+                    dx[r, c, start * C + i] = dframe[top + r, left + c, i]
+
+
+@njit(**options)
+def _tiles_of(height, width, NC):
+    """Rows and columns of tiles, and how many rows of them to take at a time, a divisor."""
+    rows, columns = -(-height // 4), -(-width // 4)
+    R = rows
+    while R > 1 and (rows % R or 36 * R * columns * NC > BLOCK):
+        R -= 1
+    return rows, columns, R
+
+
+@njit(**options)
+def _cut(images, top, left, lo, out):
+    """Into `out` the pixels from (top, left) on, channels from `lo` on; zeros outside of the images."""
+    for r in range(out.shape[0]):
+        for c in range(out.shape[1]):
+            y, z = top + r, left + c
+            if 0 <= y < images.shape[0] and 0 <= z < images.shape[1]:
+                for i in range(out.shape[2]):
+                    out[r, c, i] = images[y, z, lo + i]
+            else:
+                for i in range(out.shape[2]):
+                    out[r, c, i] = 0
+
+
+# Each loop: first down the columns of a tile into `t`, then along its rows. The innermost one runs over all channels of
+# all examples; with plain indices the compiler makes vector instructions of it.
+
+
+@njit(**options)
+def _to_points(x, v):
+    _, _, rows, columns, NC = v.shape
+    t = np.empty((6, 6, NC), x.dtype)
+    for r in range(rows):
+        for c in range(columns):
+            for k in range(6):
+                y, z = 4 * r, 4 * c + k
+                for i in range(NC):
+                    p = BT(x[y, z, i], x[y + 1, z, i], x[y + 2, z, i], x[y + 3, z, i], x[y + 4, z, i], x[y + 5, z, i])
+                    t[0, k, i], t[1, k, i], t[2, k, i], t[3, k, i], t[4, k, i], t[5, k, i] = p
+            for k in range(6):
+                for i in range(NC):
+                    p = BT(t[k, 0, i], t[k, 1, i], t[k, 2, i], t[k, 3, i], t[k, 4, i], t[k, 5, i])
+                    v[k, 0, r, c, i], v[k, 1, r, c, i], v[k, 2, r, c, i] = p[:3]
+                    v[k, 3, r, c, i], v[k, 4, r, c, i], v[k, 5, r, c, i] = p[3:]
+
+
+@njit(**options)
+def _add_to_frame(v, x):
+    _, _, rows, columns, NC = v.shape
+    t, u = np.empty((6, 6, NC), x.dtype), np.empty((6, NC), x.dtype)
+    for r in range(rows):
+        for c in range(columns):
+            for k in range(6):
+                for i in range(NC):
+                    d = B(v[0, k, r, c, i], v[1, k, r, c, i], v[2, k, r, c, i],
+                          v[3, k, r, c, i], v[4, k, r, c, i], v[5, k, r, c, i])  # fmt: skip
+                    t[0, k, i], t[1, k, i], t[2, k, i], t[3, k, i], t[4, k, i], t[5, k, i] = d
+            for k in range(6):
+                y, z = 4 * r + k, 4 * c
+                for i in range(NC):
+                    d = B(t[k, 0, i], t[k, 1, i], t[k, 2, i], t[k, 3, i], t[k, 4, i], t[k, 5, i])
+                    u[0, i], u[1, i], u[2, i], u[3, i], u[4, i], u[5, i] = d
+                for j in range(6):  # on their own, since tiles overlap
+                    for i in range(NC):
+                        x[y, z + j, i] += u[j, i]
+
+
+@njit(**options)
+def _from_points(m, bias, out, lo):
+    _, _, rows, columns, NF = m.shape
+    t = np.empty((4, 6, NF), out.dtype)
+    for r in range(rows):
+        for c in range(columns):
+            for k in range(6):
+                for i in range(NF):
+                    p = AT(m[0, k, r, c, i], m[1, k, r, c, i], m[2, k, r, c, i],
+                           m[3, k, r, c, i], m[4, k, r, c, i], m[5, k, r, c, i])  # fmt: skip
+                    t[0, k, i], t[1, k, i], t[2, k, i], t[3, k, i] = p
+            for k in range(4):
+                y, z = 4 * r + k, 4 * c
+                for i in range(NF):
+                    p = AT(t[k, 0, i], t[k, 1, i], t[k, 2, i], t[k, 3, i], t[k, 4, i], t[k, 5, i])
+                    out[y, z, lo + i], out[y, z + 1, lo + i] = p[0] + bias[i], p[1] + bias[i]
+                    out[y, z + 2, lo + i], out[y, z + 3, lo + i] = p[2] + bias[i], p[3] + bias[i]
+
+
+@njit(**options)
+def _from_outputs(out, lo, m):
+    _, _, rows, columns, NF = m.shape
+    t = np.empty((6, 4, NF), out.dtype)
+    for r in range(rows):
+        for c in range(columns):
+            for k in range(4):
+                y, z = 4 * r, 4 * c + k
+                for i in range(NF):
+                    p = A(out[y, z, lo + i], out[y + 1, z, lo + i], out[y + 2, z, lo + i], out[y + 3, z, lo + i])
+                    t[0, k, i], t[1, k, i], t[2, k, i], t[3, k, i], t[4, k, i], t[5, k, i] = p
+            for k in range(6):
+                for i in range(NF):
+                    p = A(t[k, 0, i], t[k, 1, i], t[k, 2, i], t[k, 3, i])
+                    m[k, 0, r, c, i], m[k, 1, r, c, i], m[k, 2, r, c, i] = p[:3]
+                    m[k, 3, r, c, i], m[k, 4, r, c, i], m[k, 5, r, c, i] = p[3:]
