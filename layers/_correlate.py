@@ -90,14 +90,13 @@ def correlate_filters(x, dout, kernel_size, stride, padding, dilation):
     taps = math.prod(kernel_size)
 
     def summed(part):
-        dmatrix = np.zeros((G, F, C * taps), x.dtype)
+        dmatrix = np.zeros((G, C * taps, F), x.dtype)
         for rows, columns in _columns(x, kernel_size, dout.shape[:2], part, stride, padding, dilation):
-            dmatrix += dout[rows].reshape(-1, G, F).transpose(1, 2, 0) @ columns.swapaxes(1, 2)
+            dmatrix += columns @ dout[rows].reshape(-1, G, F).swapaxes(0, 1)  # turned round, twice the time
         return dmatrix
 
-    return sum(in_parts(summed, len(dout), dout[..., :1].size * taps * C, multiplies=True)).reshape(
-        G, F, C, *kernel_size
-    )
+    dmatrix = sum(in_parts(summed, len(dout), dout[..., :1].size * taps * C, multiplies=True))
+    return dmatrix.swapaxes(1, 2).reshape(G, F, C, *kernel_size)
 
 
 def _columns(x, kernel_size, size, part, stride, before, dilation):

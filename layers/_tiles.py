@@ -1,10 +1,21 @@
-"""The transforms of Winograd's tiles, see `_winograd.py`: each along rows and then along columns.
+"""The tiles of Winograd's convolution, see `_winograd.py`: their transforms, and the way through them.
 
 The four formulas for one axis hold for arrays as for numbers. NumPy runs them on all tiles at once, an operation at a
-time; where Numba is installed (``pip install '.[fast]'``) `_winograd_compiled.py` reads and writes a tile once.
+time; where Numba is installed (``pip install '.[fast]'``) `_tiles_compiled.py` reads and writes a tile once.
 """
 
+from __future__ import annotations
+
+import functools
+import sys
+import types
+
 import numpy as np
+
+from ._correlate import overlap
+from ._threads import in_parts
+
+BLOCK = 1 << 18  # elements of the points made at a time, a megabyte in float32
 
 # Compiled code would make doubles of plain numbers.
 TWO, FOUR, FIVE = np.float32(2), np.float32(4), np.float32(5)
@@ -33,6 +44,70 @@ def A(y0, y1, y2, y3):
     """A y, the transpose of `AT`: what each product gets back from the outputs."""
     s, d, t, e = y0 + y2, y1 + y3, y0 + FOUR * y2, TWO * (y1 + FOUR * y3)
     return y0, s + d, s - d, t + e, t - e, y3
+
+
+# --- all tiles of some examples
+
+
+def correlate(x, U, bias, out, padding):
+    """Write into `out` (OH, OW, N, F) what windows of `x` (H, W, N, C) give, for U (36, C, F) and bias (F,)."""
+
+    def write(part):
+        for rows, V in _points(x, out.shape, padding, part):
+            block = out[rows, :, part]
+            y = from_points((_matrices(V) @ U).reshape(*V.shape[:-1], len(bias)))
+            np.add(y[: len(block), : out.shape[1]], bias, out=block)
+
+    in_parts(write, out.shape[2], 9 * out.size, multiplies=True)
+
+
+def gradients(x, dout, U, dx, padding):
+    """The gradient of U, as (36, F, C); that of `x` is written into `dx`, if it is given."""
+    (H, W, _, C), (OH, OW, N, F) = x.shape, dout.shape
+    height, width = 4 * count(OH), 4 * count(OW)
+
+    def backward(part):
+        n = part.stop - part.start
+        dU = np.zeros((36, F, C), dout.dtype)
+        dframe = np.zeros((height + 2, width + 2, n, C), dout.dtype) if dx is not None else None
+        for rows, V in _points(x, dout.shape, padding, part):
+            dy = dout[rows, :, part]
+            missing = 4 * V.shape[2] - len(dy), width - OW  # in tiles that are not full
+            if any(missing):
+                dy = np.pad(dy, [(0, missing[0]), (0, missing[1]), (0, 0), (0, 0)])
+            dM = _matrices(from_outputs(dy))
+            dU += dM.swapaxes(1, 2) @ _matrices(V)
+            if dframe is not None:
+                add_to_frame((dM @ U).reshape(V.shape), dframe[rows.start : rows.start + 4 * V.shape[2] + 2])
+        if dframe is not None:
+            dx[:, :, part] = dframe[padding[0] : padding[0] + H, padding[1] : padding[1] + W]
+        return dU
+
+    return sum(in_parts(backward, N, 9 * dout.size, multiplies=True))
+
+
+def _points(x, out_shape, padding, part):
+    """Yield (rows of the output, B^T d B of their tiles (6, 6, R, Wt, n, C)), R rows of tiles at a time."""
+    (H, W, _, C), (OH, OW) = x.shape, out_shape[:2]
+    Ht, Wt, n = count(OH), count(OW), part.stop - part.start
+    R = max(1, min(Ht, BLOCK // (36 * Wt * n * C)))
+    frame = np.zeros((4 * R + 2, 4 * Wt + 2, n, C), x.dtype)
+    for first in range(0, 4 * Ht, 4 * R):
+        rows, from_rows = overlap(padding[0] - first, H, len(frame))
+        frame[: rows.start] = 0
+        frame[rows.stop :] = 0
+        frame[rows, padding[1] : padding[1] + W] = x[from_rows, :, part]
+        yield slice(first, first + 4 * R), to_points(frame[: 4 * min(R, Ht - first // 4) + 2])
+
+
+def _matrices(points):
+    """(6, 6, R, Wt, N, C) -> (36, R Wt N, C)."""
+    return points.reshape(36, -1, points.shape[-1])
+
+
+def count(size):
+    """Of the tiles that cover `size` outputs."""
+    return -(-size // 4)
 
 
 # --- along both axes of all tiles
@@ -81,3 +156,13 @@ def from_outputs(dy):
 def _write(out, values):
     for part, value in zip(out, values):
         part[...] = value
+
+
+@functools.cache
+def fastest() -> types.ModuleType:
+    """The module whose `correlate` and `gradients` to use: compiled, or this one."""
+    try:
+        from . import _tiles_compiled
+    except ImportError:  # no Numba
+        return sys.modules[__name__]
+    return _tiles_compiled

@@ -65,8 +65,10 @@ def test_tiles_in_many_blocks_and_parts_are_those_of_one(monkeypatch):
         return out, dx, _winograd.gradients(x, dout, filters, (1, 1), dx)
 
     once = results()
-    monkeypatch.setattr(_winograd, "_BLOCK", 1)
-    monkeypatch.setattr(_winograd, "in_parts", lambda function, N, size, multiplies: [function(slice(0, 2)), function(slice(2, N))])
+    monkeypatch.setattr(_tiles, "BLOCK", 1)
+    monkeypatch.setattr(
+        _tiles, "in_parts", lambda function, N, size, multiplies: [function(slice(0, 2)), function(slice(2, N))]
+    )
     for mine, exact in zip(results(), once):
         close(mine, exact)
 
@@ -95,14 +97,23 @@ def test_other_convolutions_go_the_plain_way(options):
     assert not Conv2D(16, 16, **settings)._winograd(np.empty((20, 20, 32, 1, 16), options.get("dtype", np.float32)))
 
 
-def test_the_compiled_loops_do_what_the_formulas_do(compiled_loops):
+@pytest.mark.parametrize("padding", [(1, 1), (0, 1), (2, 0)])
+@pytest.mark.parametrize(("size", "parts"), [((8, 12), 1), ((8, 12), 2), ((9, 6), 3)])
+def test_the_compiled_loops_do_what_numpy_does(size, parts, padding, compiled_loops, monkeypatch):
     compiled = compiled_loops("_tiles_compiled")
-    frame, points, dy = draw(10, 14, 2, 3), draw(6, 6, 2, 3, 2, 3), draw(8, 12, 2, 3)
-    for name, argument in (("to_points", frame), ("from_points", points), ("from_outputs", dy)):
-        np.testing.assert_allclose(
-            getattr(compiled, name)(argument), getattr(_tiles, name)(argument), rtol=1e-5, atol=1e-4
-        )
-    mine, exact = frame.copy(), frame.copy()
-    compiled.add_to_frame(points, mine)
-    _tiles.add_to_frame(points, exact)
-    np.testing.assert_allclose(mine, exact, rtol=1e-5, atol=1e-4)
+    monkeypatch.setattr(compiled, "BLOCK", 36 * 3 * 6)  # a row of tiles at a time
+    monkeypatch.setattr(
+        compiled, "parts_of", lambda n, size: [slice(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
+    )
+    height, width = (size[i] + 2 - 2 * padding[i] for i in (0, 1))
+    x, dout, U, bias = draw(height, width, 2, 3), draw(*size, 2, 5), draw(36, 3, 5), draw(5)
+
+    def results(module):
+        out, dx = np.empty_like(dout), np.empty_like(x)
+        module.correlate(x, U, bias, out, padding)
+        dU = module.gradients(x, dout, U.swapaxes(1, 2).copy(), dx, padding)
+        np.testing.assert_array_equal(module.gradients(x, dout, U.swapaxes(1, 2).copy(), None, padding), dU)
+        return out, dU, dx
+
+    for mine, exact in zip(results(compiled), results(_tiles), strict=True):
+        close(mine, exact)

@@ -1,10 +1,10 @@
-"""`_winograd.py`, compiled by Numba: six numbers in, six out, with nothing written in between.
+"""`_tiles.py`, compiled by Numba: six numbers in, six out, with nothing written in between.
 
 Several times as fast as NumPy's operations one after the other, each of which goes over memory; and a thread goes
-through its part of the examples without once asking for the interpreter's lock. Compiling takes some seconds, once: the
-result is kept beside this file.
+through its rows of tiles without once asking for the interpreter's lock. Compiling takes some seconds, once: the result
+is kept beside this file.
 
-Images (H, W, N, C) come as (H, W, N C), and so do the tiles; part of the examples are columns of these.
+Images (H, W, N, C) come as (H, W, N C), and so do the tiles.
 """
 
 import numpy as np
@@ -12,6 +12,7 @@ from numba import njit
 from scipy.linalg import cython_blas  # noqa: F401  compiled products call it: `_threads.py` is to know
 
 from . import _tiles
+from ._threads import each, parts_of
 
 BLOCK = 1 << 17  # elements of the points made at a time, half a megabyte
 
@@ -19,17 +20,32 @@ options = {"cache": True, "nogil": True, "fastmath": {"contract"}}  # a product 
 A, AT, B, BT = (njit(**options)(formula) for formula in (_tiles.A, _tiles.AT, _tiles.B, _tiles.BT))
 
 
-def correlate(x, U, bias, out, padding, part):
-    """Write into `out` (OH, OW, N, F) the part of the examples of `x` (H, W, N, C), for U (36, C, F) and bias (F,)."""
-    _correlate(_flat(x), U, np.tile(bias, part.stop - part.start), _flat(out), *padding, part.start, part.stop)
+def correlate(x, U, bias, out, padding):
+    """As `_tiles.correlate`."""
+    args = _flat(x), U, np.tile(bias, x.shape[2]), _flat(out), *padding
+
+    def write(part):
+        _correlate(*args, part.start, part.stop)
+
+    each(write, parts_of(_tiles.count(len(out)), 9 * out.size))
 
 
-def gradients(x, dout, U, dx, padding, part):
-    """The part's share of dU (36, F, C), for U (36, F, C); that of `dx` is written, if it is given."""
-    dU = np.zeros((36, dout.shape[3], x.shape[3]), dout.dtype)
-    wanted = dx is not None
-    _gradients(_flat(x), _flat(dout), U, dU, _flat(dx if wanted else dU[None]), wanted, *padding, part.start, part.stop)
-    return dU
+def gradients(x, dout, U, dx, padding):
+    """As `_tiles.gradients`; neighbouring parts share two rows of `dx`, which are added at the end."""
+    (top, left), flat_dx = padding, _flat(np.empty_like(x[:0]) if dx is None else dx)
+    args = _flat(x), _flat(dout), U, flat_dx, dx is not None, top, left
+
+    def backward(part):
+        dU = np.zeros_like(U)
+        return dU, _gradients(*args, dU, part.start, part.stop)
+
+    parts = parts_of(_tiles.count(len(dout)), 9 * dout.size)
+    dUs, shared = zip(*each(backward, parts))
+    for part, rows in zip(parts[:-1], shared):
+        for y, row in enumerate(rows, 4 * part.stop - top):
+            if 0 <= y < len(flat_dx):
+                flat_dx[y] += row[left : left + flat_dx.shape[1]]
+    return sum(dUs)
 
 
 def _flat(images):
@@ -38,43 +54,41 @@ def _flat(images):
 
 @njit(**options)
 def _correlate(x, U, bias, out, top, left, start, stop):
-    (_, C, F), n, (height, width, _) = U.shape, stop - start, out.shape
-    rows, columns, R = _tiles_of(height, width, n * C)
+    (_, C, F), (height, width, _) = U.shape, out.shape
+    n = x.shape[2] // C
+    columns, R = -(-width // 4), _rows_at_a_time(stop - start, -(-width // 4), n * C)
     frame, v = np.zeros((4 * R + 2, 4 * columns + 2, n * C), x.dtype), np.empty((6, 6, R, columns, n * C), x.dtype)
     m, y = np.empty((6, 6, R, columns, n * F), x.dtype), np.empty((4 * R, 4 * columns, n * F), x.dtype)
     points, products = v.reshape(36, R * columns * n, C), m.reshape(36, R * columns * n, F)
-    for first in range(0, 4 * rows, 4 * R):
-        _cut(x, first - top, -left, start * C, frame)
+    for first in range(4 * start, 4 * stop, 4 * R):
+        _cut(x, first - top, -left, frame)
         _to_points(frame, v)
         for k in range(36):
             np.dot(points[k], U[k], products[k])
         if height % 4 == width % 4 == 0:
-            _from_points(m, bias, out[first : first + 4 * R], start * F)
+            _from_points(m, bias, out[first : first + 4 * R])
         else:  # tiles that are not full
-            _from_points(m, bias, y, 0)
-            for r in range(min(4 * R, height - first)):
-                for c in range(width):
-                    for i in range(n * F):
-                        out[first + r, c, start * F + i] = y[r, c, i]
+            _from_points(m, bias, y)
+            _paste(y, out, first, 0)
 
 
 @njit(**options)
-def _gradients(x, dout, U, dU, dx, wanted, top, left, start, stop):
-    (_, F, C), n, (height, width, _) = U.shape, stop - start, dout.shape
-    rows, columns, R = _tiles_of(height, width, n * C)
+def _gradients(x, dout, U, dx, wanted, top, left, dU, start, stop):
+    (_, F, C), (height, width, _) = U.shape, dout.shape
+    n = x.shape[2] // C
+    columns, R = -(-width // 4), _rows_at_a_time(stop - start, -(-width // 4), n * C)
     frame, v = np.zeros((4 * R + 2, 4 * columns + 2, n * C), x.dtype), np.empty((6, 6, R, columns, n * C), x.dtype)
     dy, dm = np.empty((4 * R, 4 * columns, n * F), x.dtype), np.empty((6, 6, R, columns, n * F), x.dtype)
     points, dproducts = v.reshape(36, R * columns * n, C), dm.reshape(36, R * columns * n, F)
-    dframe = np.zeros((4 * rows + 2, 4 * columns + 2, n * C), x.dtype)
-    share = np.empty((F, C), x.dtype)
-    for first in range(0, 4 * rows, 4 * R):
-        _cut(x, first - top, -left, start * C, frame)
+    share, dframe = np.empty((F, C), x.dtype), np.zeros_like(frame)
+    for first in range(4 * start, 4 * stop, 4 * R):
+        _cut(x, first - top, -left, frame)
         _to_points(frame, v)
         if height % 4 == width % 4 == 0:
-            _from_outputs(dout[first : first + 4 * R], start * F, dm)
+            _from_outputs(dout[first : first + 4 * R], dm)
         else:
-            _cut(dout, first, 0, start * F, dy)
-            _from_outputs(dy, 0, dm)
+            _cut(dout, first, 0, dy)
+            _from_outputs(dy, dm)
         for k in range(36):
             np.dot(dproducts[k].T, points[k], share)
             for f in range(F):
@@ -83,36 +97,45 @@ def _gradients(x, dout, U, dU, dx, wanted, top, left, start, stop):
             if wanted:
                 np.dot(dproducts[k], U[k], points[k])
         if wanted:
-            _add_to_frame(v, dframe[first : first + 4 * R + 2])
-    if wanted:
-        for r in range(dx.shape[0]):
-            for c in range(dx.shape[1]):
-                for i in range(n * C):
-                    dx[r, c, start * C + i] = dframe[top + r, left + c, i]
+            _add_to_frame(v, dframe)
+            _paste(dframe[: 4 * R], dx, first - top, -left)
+            dframe[:2] = dframe[4 * R :]  # which the next rows of tiles share
+            dframe[2:] = 0
+    if wanted and 4 * stop >= height:
+        _paste(dframe[:2], dx, 4 * stop - top, -left)
+    return dframe[:2]
 
 
 @njit(**options)
-def _tiles_of(height, width, NC):
-    """Rows and columns of tiles, and how many rows of them to take at a time, a divisor."""
-    rows, columns = -(-height // 4), -(-width // 4)
+def _rows_at_a_time(rows, columns, NC):
+    """How many rows of tiles to take at a time, a divisor."""
     R = rows
     while R > 1 and (rows % R or 36 * R * columns * NC > BLOCK):
         R -= 1
-    return rows, columns, R
+    return R
 
 
 @njit(**options)
-def _cut(images, top, left, lo, out):
-    """Into `out` the pixels from (top, left) on, channels from `lo` on; zeros outside of the images."""
-    for r in range(out.shape[0]):
-        for c in range(out.shape[1]):
+def _paste(frame, images, top, left):
+    """Write what lies in the images of a frame whose first pixel is (top, left)."""
+    for r in range(max(0, -top), min(frame.shape[0], images.shape[0] - top)):
+        for c in range(max(0, -left), min(frame.shape[1], images.shape[1] - left)):
+            for i in range(frame.shape[2]):
+                images[top + r, left + c, i] = frame[r, c, i]
+
+
+@njit(**options)
+def _cut(images, top, left, frame):
+    """The reverse: into the frame, with zeros outside of the images."""
+    for r in range(frame.shape[0]):
+        for c in range(frame.shape[1]):
             y, z = top + r, left + c
             if 0 <= y < images.shape[0] and 0 <= z < images.shape[1]:
-                for i in range(out.shape[2]):
-                    out[r, c, i] = images[y, z, lo + i]
+                for i in range(frame.shape[2]):
+                    frame[r, c, i] = images[y, z, i]
             else:
-                for i in range(out.shape[2]):
-                    out[r, c, i] = 0
+                for i in range(frame.shape[2]):
+                    frame[r, c, i] = 0
 
 
 # Each loop: first down the columns of a tile into `t`, then along its rows. The innermost one runs over all channels of
@@ -159,7 +182,7 @@ def _add_to_frame(v, x):
 
 
 @njit(**options)
-def _from_points(m, bias, out, lo):
+def _from_points(m, bias, out):
     _, _, rows, columns, NF = m.shape
     t = np.empty((4, 6, NF), out.dtype)
     for r in range(rows):
@@ -173,12 +196,12 @@ def _from_points(m, bias, out, lo):
                 y, z = 4 * r + k, 4 * c
                 for i in range(NF):
                     p = AT(t[k, 0, i], t[k, 1, i], t[k, 2, i], t[k, 3, i], t[k, 4, i], t[k, 5, i])
-                    out[y, z, lo + i], out[y, z + 1, lo + i] = p[0] + bias[i], p[1] + bias[i]
-                    out[y, z + 2, lo + i], out[y, z + 3, lo + i] = p[2] + bias[i], p[3] + bias[i]
+                    out[y, z, i], out[y, z + 1, i] = p[0] + bias[i], p[1] + bias[i]
+                    out[y, z + 2, i], out[y, z + 3, i] = p[2] + bias[i], p[3] + bias[i]
 
 
 @njit(**options)
-def _from_outputs(out, lo, m):
+def _from_outputs(out, m):
     _, _, rows, columns, NF = m.shape
     t = np.empty((6, 4, NF), out.dtype)
     for r in range(rows):
@@ -186,7 +209,7 @@ def _from_outputs(out, lo, m):
             for k in range(4):
                 y, z = 4 * r, 4 * c + k
                 for i in range(NF):
-                    p = A(out[y, z, lo + i], out[y + 1, z, lo + i], out[y + 2, z, lo + i], out[y + 3, z, lo + i])
+                    p = A(out[y, z, i], out[y + 1, z, i], out[y + 2, z, i], out[y + 3, z, i])
                     t[0, k, i], t[1, k, i], t[2, k, i], t[3, k, i], t[4, k, i], t[5, k, i] = p
             for k in range(6):
                 for i in range(NF):
