@@ -12,14 +12,7 @@ import numpy as np
 from numba import njit
 from scipy.linalg import cython_blas  # noqa: F401  compiled products call it: `_threads.py` is to know
 
-options = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-HALF, ONE = np.float32(0.5), np.float32(1)  # compiled code would make doubles of plain numbers
-
-# Odd and even coefficients of the quotient of two polynomials that is tanh up to 3e-7 of it (from Eigen).
-ODD = tuple(map(np.float32, (4.89352456e-03, 6.37261929e-04, 1.48572236e-05, 5.12229709e-08, -8.60467152e-11,
-                             2.00018790e-13, -2.76076848e-16)))  # fmt: skip
-EVEN = tuple(map(np.float32, (4.89352519e-03, 2.26843463e-03, 1.18534706e-04, 1.19825840e-06)))
-EDGE = np.float32(7.9053111)  # where it comes as near to 1
+from ._formulas_compiled import ONE, options, sigmoid, tanh
 
 
 def scan(inputs, state, Wx, Wh, b):
@@ -111,10 +104,10 @@ def _write_blocks(rows, blocks):
 @njit(**options)
 def _step(z, gates, c_before, c, tanh_c, h):
     for k in range(len(c)):
-        i, f, o, g = _sigmoid(z[0, k]), _sigmoid(z[1, k]), _sigmoid(z[2, k]), _tanh(z[3, k])
+        i, f, o, g = sigmoid(z[0, k]), sigmoid(z[1, k]), sigmoid(z[2, k]), tanh(z[3, k])
         gates[0, k], gates[1, k], gates[2, k], gates[3, k] = i, f, o, g
         c[k] = f * c_before[k] + i * g
-        tanh_c[k] = _tanh(c[k])
+        tanh_c[k] = tanh(c[k])
         h[k] = o * tanh_c[k]
 
 
@@ -129,16 +122,3 @@ def _step_backward(dout, gates, c_before, tanh_c, dh, dc, dz):
         dz[2, k] = dh_k * tanh_c[k] * o * (ONE - o)
         dz[3, k] = dc_k * i * (ONE - g * g)
         dc[k] = dc_k * f
-
-
-@njit(**options)
-def _sigmoid(z):
-    return HALF + HALF * _tanh(HALF * z)
-
-
-@njit(**options)
-def _tanh(x):
-    x = min(max(x, -EDGE), EDGE)
-    s = x * x
-    odd = ODD[0] + s * (ODD[1] + s * (ODD[2] + s * (ODD[3] + s * (ODD[4] + s * (ODD[5] + s * ODD[6])))))
-    return x * odd / (EVEN[0] + s * (EVEN[1] + s * (EVEN[2] + s * EVEN[3])))

@@ -57,7 +57,7 @@ def _each_on_one_thread(function, calls):
             library.set_num_threads(threads)
 
 
-def over_blocks(function, count, size):
+def over_blocks(function, count, size, *, multiplies=False):
     """Call ``function(block)`` in parts, for `size` elements and a few passes; of many on slices of some BLOCK each."""
     moves = 4 * size
     step = max(1, count if moves < LEAST else BLOCK * count // size)
@@ -66,7 +66,7 @@ def over_blocks(function, count, size):
         for start in range(part.start, part.stop, step):
             function(slice(start, min(start + step, part.stop)))
 
-    in_parts(through, count, moves)
+    in_parts(through, count, moves, multiplies=multiplies)
 
 
 def elementwise(formula, x, *others):

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from . import _formulas
 from ._checks import check_range
 from ._threads import elementwise
 from .base import Layer
@@ -184,14 +185,14 @@ class GELU(Layer):
         if self.approximate == "tanh":
             x = np.asarray(x, np.result_type(x, 1.0))
             self.cache = x
-            return elementwise(_gelu_tanh, x)
+            return elementwise(_formulas.fastest(x).gelu_tanh, x)
         phi = _normal_cdf(x)
         self.cache = x, phi
         return x * phi
 
     def backward(self, dout):
         if self.approximate == "tanh":
-            return elementwise(_gelu_tanh_backward, self.cache, dout)
+            return elementwise(_formulas.fastest(self.cache).gelu_tanh_backward, self.cache, dout)
         x, phi = self.cache
         return dout * (phi + x * np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi)))
 
@@ -200,41 +201,6 @@ def _normal_cdf(x):
     from scipy.special import ndtr  # here, because importing SciPy costs more than all of `layers`
 
     return ndtr(x)
-
-
-_ROOT_2_OVER_PI = math.sqrt(2 / math.pi)
-_CUBIC = 0.044715 * _ROOT_2_OVER_PI
-
-
-def _gelu_tanh(x, out):
-    """Into `out`: x (1 + tanh u) / 2 with u = x (a + b x^2); never x**3, a float32 power is a hundred times slower."""
-    np.multiply(x, x, out=out)
-    out *= _CUBIC
-    out += _ROOT_2_OVER_PI
-    out *= x
-    np.tanh(out, out=out)
-    out += 1
-    out *= x
-    out *= 0.5
-
-
-def _gelu_tanh_backward(x, dout, dx):
-    """Into `dx`: dout (1 + t) (1 + (1 - t) x u') / 2, where t = tanh u is worked out again rather than kept."""
-    square = x * x
-    t = square * _CUBIC
-    t += _ROOT_2_OVER_PI
-    t *= x
-    np.tanh(t, out=t)
-    square *= 3 * _CUBIC
-    square += _ROOT_2_OVER_PI
-    square *= x  # x u'
-    np.subtract(1, t, out=dx)
-    dx *= square
-    dx += 1
-    t += 1
-    dx *= t
-    dx *= 0.5
-    dx *= dout
 
 
 class Softmax(Layer):

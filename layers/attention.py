@@ -265,7 +265,7 @@ def _over_examples(function, weights):
     if weights.ndim == 2:
         function(...)
     else:
-        over_blocks(function, len(weights), weights.size)
+        over_blocks(function, len(weights), weights.size, multiplies=True)
 
 
 def _softmax(scores):

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from layers import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from layers import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh, _formulas
 
 from .differences import assert_backward_is_right
 
@@ -145,3 +145,31 @@ def test_the_tanh_form_of_gelu_is_within_its_stated_error():
 def test_an_option_out_of_range_is_refused_by_name(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("n", [1, 1000])
+def test_the_compiled_formulas_do_what_numpy_does(n, compiled_loops):
+    compiled = compiled_loops("_formulas_compiled")
+    x, dout = 3 * np.random.default_rng(0).standard_normal((2, n), np.float32)
+    for name, inputs in (("gelu_tanh", (x,)), ("gelu_tanh_backward", (x, dout))):
+        mine, plain = np.empty_like(x), np.empty_like(x)
+        getattr(compiled, name)(*inputs, mine)
+        getattr(_formulas, name)(*inputs, plain)
+        np.testing.assert_allclose(mine, plain, rtol=0, atol=3e-6 * np.abs(plain).max())
+
+
+def test_compiled_formulas_are_for_long_arrays_in_float32(compiled_loops, monkeypatch):
+    compiled = compiled_loops("_formulas_compiled")
+    monkeypatch.setattr(_formulas, "_compiled", lambda: compiled)
+    assert _formulas.fastest(np.ones(_formulas.LEAST, np.float32)) is compiled
+    assert _formulas.fastest(np.ones(_formulas.LEAST - 1, np.float32)) is _formulas
+    assert _formulas.fastest(np.ones(_formulas.LEAST)) is _formulas
+
+
+def test_the_compiled_tanh_is_one_to_three_tenths_of_a_millionth(compiled_loops):
+    tanh = compiled_loops("_formulas_compiled").tanh
+    x = np.concatenate([np.linspace(-12, 12, 401), 10.0 ** np.arange(-30, 2)]).astype(np.float32)
+    mine, exact = np.array([tanh(value) for value in x]), np.tanh(x.astype(np.float64))
+    np.testing.assert_allclose(mine, exact, rtol=3e-7)
+    assert mine.dtype == np.float32
+    assert np.isnan(tanh(np.float32("nan")))
