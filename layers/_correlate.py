@@ -114,6 +114,9 @@ def _columns(x, kernel_size, size, part, stride, before, dilation):
     reach = (n - 1) * stride[0] + dilation[0] * (HH - 1) + 1
     frame = np.zeros((G, C, reach, (width - 1) * stride[1] + dilation[1] * (WW - 1) + 1, N), x.dtype)
     columns = np.empty((G, C, HH, WW, n, width, N), x.dtype)
+    group, channel, down, right, one = frame.strides
+    strides = (group, channel, dilation[0] * down, dilation[1] * right, stride[0] * down, stride[1] * right, one)
+    windows = np.ndarray(columns.shape, x.dtype, frame, strides=strides)  # a view, held to the frame's memory
     cols, from_cols = overlap(left, W, frame.shape[3])
     for start in range(part.start, part.stop, n):
         rows, from_rows = overlap(top, H, reach)
@@ -121,10 +124,7 @@ def _columns(x, kernel_size, size, part, stride, before, dilation):
         frame[:, :, rows.stop :] = 0
         frame[:, :, rows, cols] = x[from_rows, from_cols].transpose(3, 4, 0, 1, 2)
         count = min(n, part.stop - start)
-        for u in range(HH):
-            down = frame[:, :, u * dilation[0] :: stride[0]][:, :, :count]
-            for v in range(WW):
-                columns[:, :, u, v, :count] = down[..., v * dilation[1] :: stride[1], :][..., :width, :]
+        columns[:, :, :, :, :count] = windows[:, :, :, :, :count]
         yield slice(start, start + count), columns[:, :, :, :, :count].reshape(G, C * HH * WW, count * width * N)
         top -= n * stride[0]
 
