@@ -11,7 +11,7 @@ import numpy as np
 from ._threads import parts_of
 from .recurrent import Recurrent, hold
 
-LEAST = 1 << 13  # gates of one example, over all steps, for which the compiled scans are worth the import of Numba
+LEAST = 1 << 12  # gates of one example, over all steps, for which the compiled scans are worth the import of Numba
 
 
 class LSTM(Recurrent):
