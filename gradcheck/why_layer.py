@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 from collections.abc import Sequence
@@ -19,9 +20,10 @@ from .meanings import MEANINGS
 from .methods import line_due, line_in
 from .objects import LayerObject
 from .parts import failing_part
+from .reach import accused
 from .repair import OPEN
 from .report import Report, Why
-from .samples import Deadline, Sample
+from .samples import Deadline, Sample, TimeUp
 from .why import LARGE, NEARBY, WRONG, accepted, entries_of, like
 
 UNLINEAR = ("nonlinear-in-dout", "ignores-dout")
@@ -83,6 +85,9 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
         mended = amend(sample, passes, suspect=place, certain=certain)
     if mended is not None:
         place = mended.file, mended.edits[0].line
+    elif sample.error is None:
+        with contextlib.suppress(TimeUp):
+            place = accused(sample, place if certain else None) or place
     if cause in ("unknown", "raises"):  # near inputs may be out of a layer's domain: the given ones are not
         told = report.cause if report.cause != "shape-cropped" else None  # which the numbers would have told
         cause = told or (mended and mended.cause) or ("wrong-term" if place else "unknown")

@@ -11,6 +11,9 @@ import layers
 from gradcheck import check_layer
 from gradcheck.amend import _apart
 from gradcheck.linearity import first_unlinear
+from gradcheck.objects import LayerObject
+from gradcheck.reach import reaches
+from gradcheck.samples import Deadline, Sample
 from layers import Layer, Parameter
 
 X = np.random.default_rng(0).standard_normal((4, 3))
@@ -170,6 +173,54 @@ def test_a_gradient_that_a_parameter_does_not_get_is_due_beside_those_of_the_oth
     report = check_layer(layer, X)
     assert report.cause == "unfinished"
     assert report.line == marked(layer.add_grads)
+
+
+class Within(Scaled):
+    def forward(self, x):
+        h = super().forward(x)
+        self.cache = x, h
+        return np.sin(h)
+
+    def backward(self, dout):
+        x, h = self.cache
+        dh = self.through(dout, h)
+        self.b.add_grad(dh.sum(axis=0))
+        self.W.add_grad(x.T @ dh)
+        return dh @ self.W.value.T
+
+    def through(self, dout, h):
+        return dout * (h - h**3 / 3)  # wrong
+
+
+class InOneHalf(Layer):
+    def forward(self, x):
+        self.cache = x
+        return np.sin(x)
+
+    def backward(self, dout):
+        x = self.cache
+        dx = np.empty_like(x)
+        dx[:, 0] = dout[:, 0] * np.cos(x[:, 0])
+        dx[:, 1] = dout[:, 1] * (x[:, 1] - x[:, 1] ** 3 / 3)  # wrong
+        return dx
+
+
+@pytest.mark.parametrize(
+    ("layer", "where"), [(Within(), Within.through), (InOneHalf(), InOneHalf.backward)], ids=["helper", "half"]
+)
+def test_without_an_edit_the_line_is_that_of_what_goes_into_just_the_wrong_entries(layer, where):
+    report = check_layer(layer, X[:, :2] if isinstance(layer, InOneHalf) else X)
+    assert report.why.edits == []
+    assert report.line == marked(where)
+
+
+def test_the_reach_of_a_statement_is_all_that_its_value_goes_into():
+    layer = InOneHalf()
+    sample = Sample(lambda inputs, edit: LayerObject(layer, inputs, None), (X[:, :2],), 0, Deadline(20.0))
+    reach = {statement.line: moved.reshape(4, 2) for statement, moved in reaches(sample).items()}
+    at = marked(InOneHalf.backward)
+    assert np.array_equal(reach[at], np.broadcast_to([False, True], (4, 2)))
+    assert np.array_equal(reach[at - 1], np.broadcast_to([True, False], (4, 2)))
 
 
 def test_a_right_backward_is_linear_everywhere():
