@@ -33,8 +33,8 @@ SECONDS = 20.0
 def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[str] | None) -> Why | None:
     """The reason for what was found in a layer: the cause by numbers, the line by an edit that mends it.
 
-    Of a layer made of layers it is that of the part at fault. Where no edit mends it the line is the first that is not
-    linear in dout, or the last that the wrong gradients share.
+    Of a layer made of layers it is that of the part at fault. Where no edit mends it the line is that of the statement
+    that goes into just what is wrong, or beside which the gradient of a parameter is due.
     """
     if report.verdict not in WRONG or entries_of(inputs) > LARGE:
         return None
