@@ -43,7 +43,8 @@ def changes(node):
         yield "+= to =", ast.Assign([node.target], node.value)
         yield "term", ast.Pass()
         if type(node.op) in SWAPS:
-            yield "sign", ast.AugAssign(node.target, SWAPS[type(node.op)](), node.value)
+            kind = "sign" if isinstance(node.op, (ast.Add, ast.Sub)) else "factor"
+            yield kind, ast.AugAssign(node.target, SWAPS[type(node.op)](), node.value)
     elif isinstance(node, ast.Constant) and type(node.value) is float:
         yield "eps or constant", ast.Constant(node.value * 1.01 + 1e-3)
     elif isinstance(node, ast.Constant) and type(node.value) is int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
 import inspect
@@ -23,6 +24,7 @@ from .parts import failing_part
 from .reach import accused
 from .repair import OPEN
 from .report import Report, Why
+from .rewrite import Body
 from .samples import Deadline, Sample, TimeUp
 from .why import LARGE, NEARBY, WRONG, accepted, entries_of, like
 
@@ -104,13 +106,24 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
 
 
 def _where_due(sample: Sample, parameter: str) -> tuple[str, int] | None:
-    """Where in a backward, or in what it calls, the gradient of a parameter that gets none should be added."""
+    """Where in a backward, or in what it calls, the gradient of a parameter that gets none should be added.
+
+    If nothing tells, at the end of a method that gets dout and returns nothing: it has something else to do.
+    """
     ran = [f for f in functions_of(sample)[::-1] if "self" in f.values]
     parameters = [name.rpartition(".")[2] for name in sample.names[sample.subject.n_inputs :]]
     missing = parameter.rpartition(".")[2]
+    if not ran:
+        return None
+    douts = _arguments(ran[-1].definition)
+    adding = [f for f in ran if douts & _arguments(f.definition) and not Body(f.definition).returns]
     lines = ((f.file, line_due(f.definition, parameters, missing)) for f in ran)
-    ends = ((f.file, f.definition.body[-1].lineno) for f in ran[-1:])
+    ends = ((f.file, f.definition.body[-1].lineno) for f in (*adding, *ran[-1:]))
     return next(((file, line) for file, line in (*lines, *ends) if line), None)
+
+
+def _arguments(method: ast.FunctionDef) -> set[str]:
+    return {argument.arg for argument in method.args.args[1:]}
 
 
 def _home(layer: Any) -> str:

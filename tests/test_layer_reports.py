@@ -168,7 +168,13 @@ class Aliased(Scaled):
         return b.value
 
 
-@pytest.mark.parametrize("layer", [WithoutW(), AskingForB(), Aliased(), Dropping()])
+class Unadded(Scaled):
+    def add_grads(self, dout):
+        dW = np.zeros_like(self.W.value)
+        np.matmul(self.cache.T, dout, out=dW)  # wrong
+
+
+@pytest.mark.parametrize("layer", [WithoutW(), AskingForB(), Aliased(), Dropping(), Unadded()])
 def test_a_gradient_that_a_parameter_does_not_get_is_due_beside_those_of_the_others(layer):
     report = check_layer(layer, X)
     assert report.cause == "unfinished"
