@@ -35,7 +35,7 @@ def scan_backward(dout, dstate, cache, parameters, need_dx):
     (T, H, N), K = dout.shape, steps.shape[2]
     w = _width(N, K, H)
     dout = _blocks(dout.swapaxes(1, 2), w).reshape(T, H * N)
-    dh, dc = (_blocks(d.T, w) for d in dstate)
+    dh, dc = (_blocks(d.T, w).copy() for d in dstate)  # of one example the blocks lie as they came
     dz = np.empty((T, N, 4 * H), dout.dtype)
     _scan_backward(dout, gates, c, tanh_c, _blocks(Wh.T, _width(N, 4 * H, H)), dh, dc.reshape(H * N), dz)
     rows = dz.reshape(T * N, 4 * H)

@@ -313,6 +313,16 @@ def test_the_compiled_scans_do_what_the_plain_ones_do(compiled, parts, options, 
         assert mine.dtype == np.float32
 
 
+def test_the_compiled_scans_leave_the_final_state_s_gradient_as_it_came(compiled):
+    compiled()
+    layer = LSTM(D, 16, return_state=True, rng=0)
+    outs = layer.forward(draw(1, 7, D))
+    douts = [np.ones_like(out) for out in outs]
+    layer.backward(*douts)
+    for dout in douts:  # of one example, which is features first as well as last
+        np.testing.assert_array_equal(dout, 1)
+
+
 def test_the_compiled_scans_leave_padded_sequences_and_float64_alone(compiled):
     compiled()
     layer = LSTM(D, H, rng=0)
