@@ -6,11 +6,11 @@ from numba import njit
 options = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 HALF, ONE, THREE = np.float32(0.5), np.float32(1), np.float32(3)  # compiled code would make doubles of plain numbers
 
-# Odd and even coefficients of the quotient of two polynomials that is tanh up to 3e-7 of it (from Eigen).
+# Odd and even coefficients of the quotient of two polynomials that is tanh to within 3e-7 (from Eigen).
 ODD = tuple(map(np.float32, (4.89352456e-03, 6.37261929e-04, 1.48572236e-05, 5.12229709e-08, -8.60467152e-11,
                              2.00018790e-13, -2.76076848e-16)))  # fmt: skip
 EVEN = tuple(map(np.float32, (4.89352519e-03, 2.26843463e-03, 1.18534706e-04, 1.19825840e-06)))
-EDGE = np.float32(7.9053111)  # where it comes as near to 1
+EDGE = np.float32(10)  # where the quotient is past 1: it must end there, since GELU multiplies 1 - tanh by x**3
 
 ROOT_2_OVER_PI = np.float32(np.sqrt(2 / np.pi))
 CUBIC = np.float32(0.044715) * ROOT_2_OVER_PI
@@ -21,7 +21,8 @@ def tanh(x):
     x = min(max(x, -EDGE), EDGE)
     s = x * x
     odd = ODD[0] + s * (ODD[1] + s * (ODD[2] + s * (ODD[3] + s * (ODD[4] + s * (ODD[5] + s * ODD[6])))))
-    return x * odd / (EVEN[0] + s * (EVEN[1] + s * (EVEN[2] + s * EVEN[3])))
+    quotient = x * odd / (EVEN[0] + s * (EVEN[1] + s * (EVEN[2] + s * EVEN[3])))
+    return min(max(quotient, -ONE), ONE)
 
 
 @njit(**options)

@@ -168,8 +168,18 @@ def test_compiled_formulas_are_for_long_arrays_in_float32(compiled_loops, monkey
 
 def test_the_compiled_tanh_is_one_to_three_tenths_of_a_millionth(compiled_loops):
     tanh = compiled_loops("_formulas_compiled").tanh
-    x = np.concatenate([np.linspace(-12, 12, 401), 10.0 ** np.arange(-30, 2)]).astype(np.float32)
+    x = np.concatenate([np.linspace(-12, 12, 401), 10.0 ** np.arange(-30, 10)]).astype(np.float32)
     mine, exact = np.array([tanh(value) for value in x]), np.tanh(x.astype(np.float64))
     np.testing.assert_allclose(mine, exact, rtol=3e-7)
     assert mine.dtype == np.float32
+    assert np.abs(mine).max() == 1
     assert np.isnan(tanh(np.float32("nan")))
+
+
+def test_far_out_the_compiled_gelu_is_x_or_nothing(compiled_loops):
+    compiled = compiled_loops("_formulas_compiled")
+    x, out, dx = np.array([-1e10, -300, 300, 1e10], np.float32), np.empty(4, np.float32), np.empty(4, np.float32)
+    compiled.gelu_tanh(x, out)
+    compiled.gelu_tanh_backward(x, np.ones_like(x), dx)
+    np.testing.assert_array_equal(out, [0, 0, 300, 1e10])
+    np.testing.assert_array_equal(dx, [0, 0, 1, 1])
