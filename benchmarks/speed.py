@@ -21,7 +21,7 @@ import warnings
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
-from layers import _norms  # before NumPy, see layers/_idle.py
+from layers._numba import compiled  # before NumPy, see layers/_idle.py
 
 import numpy as np  # isort: skip
 from threadpoolctl import threadpool_limits  # isort: skip
@@ -200,7 +200,7 @@ def main():
     torch.set_num_threads(options.threads)
     print(
         f"numpy {np.__version__}, torch {torch.__version__}, scikit-learn {sk.__version__}, "
-        f"{'with' if _norms.compiled() else 'without'} Numba; {options.threads} threads"
+        f"{'with' if compiled('_norms') else 'without'} Numba; {options.threads} threads"
     )
     with threadpool_limits(options.threads):
         if not options.processes:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import sys
 import types
 
 import numpy as np
+
+from ._numba import compiled
 
 LEAST = 1 << 15  # elements of float32 from which on the compiled formulas are worth the import of Numba
 
@@ -48,15 +49,5 @@ def gelu_tanh_backward(x, dout, dx):
 
 def fastest(x: np.ndarray) -> types.ModuleType:
     """The module of these functions to use for `x`."""
-    compiled = _compiled() if x.dtype == np.float32 and x.size >= LEAST else None
-    return compiled or sys.modules[__name__]
-
-
-@functools.cache
-def _compiled() -> types.ModuleType | None:
-    """The same functions compiled; None without Numba."""
-    try:
-        from . import _formulas_compiled
-    except ImportError:  # no Numba
-        return None
-    return _formulas_compiled
+    fits = x.dtype == np.float32 and x.size >= LEAST
+    return (compiled("_formulas") if fits else None) or sys.modules[__name__]

@@ -3,7 +3,8 @@
 import numpy as np
 from numba import njit
 
-options = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+from ._numba import options
+
 HALF, ONE, THREE = np.float32(0.5), np.float32(1), np.float32(3)  # compiled code would make doubles of plain numbers
 
 # Odd and even coefficients of the quotient of two polynomials that is tanh to within 3e-7 (from Eigen).

@@ -12,7 +12,8 @@ import numpy as np
 from numba import njit
 from scipy.linalg import cython_blas  # noqa: F401  compiled products call it: `_threads.py` is to know
 
-from ._formulas_compiled import ONE, options, sigmoid, tanh
+from ._formulas_compiled import ONE, sigmoid, tanh
+from ._numba import options
 
 
 def scan(inputs, state, Wx, Wh, b):

@@ -6,13 +6,13 @@ that go with them, (N D,). What a forward leaves is `stored` and `shift`: x less
 
 from __future__ import annotations
 
-import functools
 import sys
 import types
 
 import numpy as np
 
 from ._images import column_sums
+from ._numba import compiled
 from ._threads import in_parts
 
 LEAST = 1 << 17  # elements from which on the compiled passes are worth the import of Numba
@@ -79,15 +79,6 @@ def _dots(a, b):
 
 
 def fastest(rows) -> types.ModuleType:
-    """The module of these functions to use for so many rows."""
-    return (compiled() if rows.size >= LEAST else None) or sys.modules[__name__]
-
-
-@functools.cache
-def compiled() -> types.ModuleType | None:
-    """The same functions compiled; None without Numba."""
-    try:
-        from . import _norms_compiled
-    except ImportError:  # no Numba
-        return None
-    return _norms_compiled
+    """The module of these functions to use for such rows."""
+    fits = rows.dtype == np.float32 and rows.size >= LEAST
+    return (compiled("_norms") if fits else None) or sys.modules[__name__]

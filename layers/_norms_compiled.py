@@ -4,8 +4,7 @@ import numpy as np
 from numba import njit
 
 from ._norms import repeated, total
-
-options = {"cache": True, "nogil": True, "fastmath": {"contract"}}
+from ._numba import options
 
 
 def centre(rows, mean):

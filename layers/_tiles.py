@@ -6,13 +6,13 @@ time; where Numba is installed (``pip install '.[fast]'``) `_tiles_compiled.py` 
 
 from __future__ import annotations
 
-import functools
 import sys
 import types
 
 import numpy as np
 
 from ._correlate import overlap
+from ._numba import compiled
 from ._threads import in_parts
 
 BLOCK = 1 << 18  # elements of the points made at a time, a megabyte in float32
@@ -158,11 +158,6 @@ def _write(out, values):
         part[...] = value
 
 
-@functools.cache
 def fastest() -> types.ModuleType:
     """The module whose `correlate` and `gradients` to use: compiled, or this one."""
-    try:
-        from . import _tiles_compiled
-    except ImportError:  # no Numba
-        return sys.modules[__name__]
-    return _tiles_compiled
+    return compiled("_tiles") or sys.modules[__name__]

@@ -12,11 +12,11 @@ from numba import njit
 from scipy.linalg import cython_blas  # noqa: F401  compiled products call it: `_threads.py` is to know
 
 from . import _tiles
+from ._numba import options
 from ._threads import each, parts_of
 
 BLOCK = 1 << 17  # elements of the points made at a time, half a megabyte
 
-options = {"cache": True, "nogil": True, "fastmath": {"contract"}}  # a product and a sum at once; NaN stays NaN
 A, AT, B, BT = (njit(**options)(formula) for formula in (_tiles.A, _tiles.AT, _tiles.B, _tiles.BT))
 
 

