@@ -28,17 +28,21 @@ def centre(rows, mean):
 def moments(rows, D):
     """(stored, shift, mean (D,), biased variance (D,)); mean and variance of nothing are 0.
 
-    The mean of the centred values is not quite 0: it is the error of the first mean, which in float32 and far from 0
-    is not small beside the spread. It becomes the shift; to take it off would be one more pass. And never
-    E[x**2] - E[x]**2, which cancels.
+    Stored is x less the mean of a sample. What is left of the mean becomes the shift; to take it off would be one more
+    pass. And never E[x**2] - E[x]**2, which cancels.
     """
-    n, N = max(1, rows.size // D), rows.shape[1] // D
-    first = total(lambda part: [column_sums(rows[part])], rows, D)[0] / n
-    stored, _ = centre(rows, repeated(first, N))
-    error, squares = (
+    n, N, near = max(1, rows.size // D), rows.shape[1] // D, mean_of_sample(rows, D)
+    stored, _ = centre(rows, repeated(near, N))
+    rest, squares = (
         sums / n for sums in total(lambda part: (column_sums(stored[part]), _dots(stored[part], stored[part])), rows, D)
     )
-    return stored, repeated(error, N), first + error, np.maximum(squares - error * error, 0)
+    return stored, repeated(rest, N), near + rest, np.maximum(squares - rest * rest, 0)
+
+
+def mean_of_sample(rows, D):
+    """Of every 64th row, (D,): no more than 8 standard deviations from the mean of all, whatever they are."""
+    some = rows[::64].reshape(-1, D)
+    return column_sums(some) / max(1, len(some))
 
 
 def scale(stored, shift, factor, offset, out):

@@ -1,27 +1,42 @@
-"""The passes of `_norms.py`, compiled by Numba: nothing is written that only the next operation would read."""
+"""The passes of `_norms.py`, compiled by Numba: nothing is written that only the next operation would read.
+
+`stored` are the rows themselves, and `shift` is a pair, whose sum is their mean: it takes two numbers in float32 to
+come as near to it as the rows far from 0 do to each other.
+"""
 
 import numpy as np
 from numba import njit
 
-from ._norms import repeated, total
+from ._norms import mean_of_sample, repeated, total
 from ._numba import options
 
 
 def centre(rows, mean):
-    return rows, mean
+    return rows, (mean, np.zeros_like(mean))
 
 
 def moments(rows, D):
-    n, N = max(1, rows.size // D), rows.shape[1] // D
-    first = rows[0, :D]  # an x like any other: with it taken off, sums and squares of one pass do not cancel
-    sums, squares = total(lambda part: _sums(rows[part], repeated(first, N)), rows, D)
-    mean = first + sums / n
-    var = squares / n - (sums / n) ** 2
-    return rows, repeated(mean.astype(rows.dtype), N), mean.astype(rows.dtype), np.maximum(var, 0).astype(rows.dtype)
+    n, N, near = max(1, rows.size // D), rows.shape[1] // D, mean_of_sample(rows, D)
+    sums, squares = total(lambda part: _sums(rows[part], repeated(near, N)), rows, D)
+    rest, var = sums / n, np.maximum(squares / n - (sums / n) ** 2, 0)
+    shift = repeated(near, N), repeated(rest.astype(rows.dtype), N)
+    return rows, shift, (near + rest).astype(rows.dtype), var.astype(rows.dtype)
+
+
+def scale(stored, shift, factor, offset, out):
+    near, rest = shift
+    _scale(stored, near, factor, offset - rest * factor, out)
 
 
 def products(dout, stored, shift):
-    return [sums.astype(dout.dtype) for sums in _products(dout, stored, shift)]
+    near, rest = shift
+    dots, sums = _products(dout, stored, near)
+    return (dots - rest * sums).astype(dout.dtype), sums.astype(dout.dtype)
+
+
+def scale_back(dout, stored, shift, slope, offset, factor, dx):
+    near, rest = shift
+    _scale_back(dout, stored, near, slope, offset - rest * slope, factor, dx)
 
 
 # Sums are in float64: over a thousand rows float32 would lose digits that NumPy's sums, which go pairwise, keep. Four
@@ -71,14 +86,14 @@ def _products(dout, rows, shift):
 
 
 @njit(**options)
-def scale(rows, shift, factor, offset, out):
+def _scale(rows, shift, factor, offset, out):
     for r in range(rows.shape[0]):
         for d in range(rows.shape[1]):
             out[r, d] = (rows[r, d] - shift[d]) * factor[d] + offset[d]
 
 
 @njit(**options)
-def scale_back(dout, rows, shift, slope, offset, factor, dx):
+def _scale_back(dout, rows, shift, slope, offset, factor, dx):
     for r in range(rows.shape[0]):
         for d in range(rows.shape[1]):
             dx[r, d] = (dout[r, d] + (rows[r, d] - shift[d]) * slope[d] + offset[d]) * factor[d]

@@ -97,7 +97,7 @@ class BatchNorm(Layer):
 
     def backward(self, dout):
         stored, shift, inv_std, training = self.cache
-        shape, D, (dout, N) = dout.shape, len(inv_std), _as_rows(dout)
+        shape, D, (dout, N) = dout.shape, len(inv_std), _as_rows(np.asarray(dout, inv_std.dtype))
         passes = _norms.fastest(dout)
         dgamma, dbeta = _norms.total(lambda part: passes.products(dout[part], stored[part], shift), dout, D)
         dgamma *= inv_std  # gamma and beta were broadcast over the rows

@@ -214,3 +214,28 @@ def test_the_compiled_passes_do_what_numpy_does(shape, training, compiled_loops,
     monkeypatch.setattr(_norms, "fastest", lambda rows: loops)
     for mine, exact in zip(results(), plain):
         np.testing.assert_allclose(mine, exact, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("passes", ["plain", "compiled"])
+@pytest.mark.parametrize("case", ["far from 0", "nearly constant", "first an outlier"])
+def test_batch_norm_in_float32_is_as_exact_wherever_x_lies(case, passes, compiled_loops, monkeypatch):
+    rng = np.random.default_rng(0)
+    z, dout = rng.standard_normal((2, 4096, 2))
+    x = {"far from 0": z + 1e6, "nearly constant": 5 + z / 1e4, "first an outlier": np.vstack([[[1e6, -1e6]], z[1:]])}[
+        case
+    ]
+    x, dout = x.astype(np.float32), dout.astype(np.float32)
+    exact = BatchNorm(2, dtype=np.float64)
+    out, dx = exact.forward(x), exact.backward(dout)
+    module = compiled_loops("_norms_compiled") if passes == "compiled" else _norms
+    monkeypatch.setattr(_norms, "fastest", lambda rows: module)
+    layer = BatchNorm(2)
+    for mine, true in ((layer.forward(x), out), (layer.backward(dout), dx), (layer.gamma.grad, exact.gamma.grad)):
+        np.testing.assert_allclose(mine, true, rtol=0, atol=2e-6 * np.abs(true).max())
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, int])
+def test_a_dout_of_another_dtype_gives_dx_in_that_of_the_layer(dtype):
+    layer = BatchNorm(4)
+    layer.forward(np.random.default_rng(0).standard_normal((_norms.LEAST // 4, 4)))
+    assert layer.backward(np.ones((_norms.LEAST // 4, 4), dtype)).dtype == np.float32
