@@ -21,8 +21,8 @@ def in_parts(function, count, size, *, multiplies=False):
 
     NumPy lets other threads run while it copies and multiplies. Products of few columns gain little from BLAS's own
     threads, copies nothing; so each thread takes a part, with BLAS held to one thread for the time. Where `size`, the
-    elements to move, is small, all is one part on one thread: to wake another costs more. So it does for the products
-    of a function that `multiplies`.
+    elements to move, is small, all is one part, since to wake another thread costs more; and if the function
+    `multiplies`, BLAS is held then too, whose threads would cost as much.
     """
     parts = parts_of(count, size)
     return _each_on_one_thread(function, [(parts[0],)]) if multiplies and size < LEAST else each(function, parts)
@@ -72,11 +72,12 @@ def over_blocks(function, count, size, *, multiplies=False):
 def elementwise(formula, x, *others):
     """An array like `x`, in memory too, that ``formula(x, *others, out)`` fills, called on blocks of one axis.
 
-    For formulas of many passes in place: what they need on the way is never larger than a block.
+    For formulas of many passes in place: what they need on the way is never larger than a block. All have the dtype of
+    `x`.
     """
     out = np.empty_like(x)
     axes = sorted(range(x.ndim), key=lambda axis: -out.strides[axis])  # as they lie in memory
-    flat = [np.asarray(array).transpose(axes).reshape(-1) for array in (x, *others, out)]
+    flat = [np.asarray(array, x.dtype).transpose(axes).reshape(-1) for array in (x, *others, out)]
     over_blocks(lambda block: formula(*(array[block] for array in flat)), out.size, out.size)
     return out
 
@@ -92,13 +93,19 @@ def _blas():
 
 @functools.cache
 def _loaded_blas(scipy):
-    """The BLAS that NumPy calls, and behind it, if loaded, that of SciPy, which products in compiled code call."""
+    """The BLAS that NumPy calls, and behind it, if loaded, that of SciPy, which products in compiled code call.
+
+    SciPy's is loaded late: a limit that was set before, as by ``train.py --threads``, has missed it.
+    """
     try:
         from threadpoolctl import ThreadpoolController  # scikit-learn brings it
     except ImportError:
         return []
     found = ThreadpoolController().select(user_api="blas").lib_controllers
-    return sorted(found, key=lambda library: "numpy" not in library.filepath)
+    found.sort(key=lambda library: "numpy" not in library.filepath)
+    for late in found[1:]:
+        late.set_num_threads(min(late.num_threads, found[0].num_threads))
+    return found
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """A batch in blocks, on threads, is the batch at once."""
 
+import os
 import subprocess
 import sys
 
@@ -68,12 +69,46 @@ def test_parts_come_back_in_their_order(small_blocks):
     assert in_parts(lambda part: (part.start, part.stop), 7, 7) == [(0, 3), (3, 7)]
 
 
+@pytest.mark.parametrize("wrong", [0, 3])
+def test_an_error_in_a_part_is_raised_and_blas_has_its_threads_again(small_blocks, wrong):
+    def fail(part):
+        assert _threads._thread_count() == 1
+        if part.start == wrong:
+            raise ArithmeticError("in a part")
+
+    with pytest.raises(ArithmeticError, match="in a part"):
+        in_parts(fail, 7, 7)
+    assert _threads._thread_count() == 2
+
+
+def test_a_limit_set_before_scipy_s_blas_was_loaded_holds_for_it_too():
+    code = """
+from threadpoolctl import threadpool_info, threadpool_limits
+from layers import _threads
+threadpool_limits(1)
+from scipy.linalg import cython_blas
+_threads.in_parts(str, 2, _threads.LEAST)
+assert {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"} == {1}
+"""
+    two = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=two)
+
+
 def test_an_elementwise_formula_keeps_the_order_in_memory(small_blocks):
     x = np.random.default_rng(0).standard_normal((3, 4, 5, 6)).transpose(0, 3, 1, 2)
     other = np.random.default_rng(1).standard_normal(x.shape)
     out = elementwise(lambda a, b, out: np.add(a, b, out=out), x, other)
     assert out.strides == x.strides
     assert (out == x + other).all()
+
+
+def test_an_elementwise_formula_meets_one_dtype(small_blocks):
+    def formula(x, other, out):
+        assert x.dtype == other.dtype == out.dtype
+        np.add(x, other, out=out)
+
+    out = elementwise(formula, np.ones((3, 4), np.float32), np.ones((3, 4), np.float16))
+    assert (out == 2).all()
 
 
 def test_a_forked_process_has_threads_of_its_own():
