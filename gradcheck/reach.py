@@ -28,7 +28,7 @@ MOVED = 1e-9  # of the largest entry of all gradients
 
 
 class Statement(NamedTuple):
-    """A statement that computes something: its file, its line, and the line where its function begins."""
+    """A statement that computes something: its file, its line, the number of its function, 0 for backward itself."""
 
     file: str
     line: int
@@ -49,18 +49,20 @@ After = Callable[[Statement | None, Any, dict[str, Any]], None]
 def accused(sample: Sample, suspect: tuple[str, int] | None = None) -> tuple[str, int] | None:
     """File and line of the statement whose reach is most like what is wrong; None if none reaches any of it.
 
-    Of several alike it is the suspect, or else the middle one in the function that has most of them.
+    Of several alike it is the suspect, or else the middle one in the function that has most of them, a caller
+    rather than what it calls.
     """
     if sum(sample.x[k].size for k in sample.wrong) > LARGE:
         return None
     wrong = np.concatenate([_is_wrong(sample, k) for k in range(len(sample.names))])
     alike = {statement: (moved & wrong).sum() / (moved | wrong).sum() for statement, moved in reaches(sample).items()}
     best = max(alike.values(), default=0.0)
-    chosen = sorted(statement for statement, likeness in alike.items() if likeness == best > 0)
+    chosen = [statement for statement, likeness in alike.items() if likeness == best > 0]
     if not chosen or suspect in {statement[:2] for statement in chosen}:
         return suspect
-    (home, _) = Counter((s.file, s.function) for s in chosen).most_common(1)[0]
-    inside = [s for s in chosen if (s.file, s.function) == home]
+    many = Counter(statement.function for statement in chosen)
+    home = min(many, key=lambda function: (-many[function], function))
+    inside = sorted(statement for statement in chosen if statement.function == home)
     return inside[len(inside) // 2][:2]
 
 
@@ -70,8 +72,8 @@ def reaches(sample: Sample) -> dict[Statement, np.ndarray]:
     followed = {function.definition.name for function in functions}
     lines = {
         (function.file, line): statement
-        for function in functions
-        for statement, line in _statements(function.file, function.definition, followed)
+        for number, function in enumerate(functions)
+        for statement, line in _statements(function.file, number, function.definition, followed)
     }
     returned = _flat(sample, sample.returned)
     slack = MOVED * np.abs(returned).max(initial=0, where=np.isfinite(returned))
@@ -104,7 +106,9 @@ def _flat(sample: Sample, gradients: Sequence[Any]) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _statements(file: str, definition: ast.FunctionDef, followed: set[str]) -> Iterator[tuple[Statement, int]]:
+def _statements(
+    file: str, number: int, definition: ast.FunctionDef, followed: set[str]
+) -> Iterator[tuple[Statement, int]]:
     """The statements of a function that compute something themselves, and not in what is followed; each of their lines.
 
     To name things, or to make room for them, is none.
@@ -118,7 +122,7 @@ def _statements(file: str, definition: ast.FunctionDef, followed: set[str]) -> I
         allocates = all(isinstance(part, ast.Call) and called(part).startswith(ALLOCATORS) for part in made)
         if (operates or calls - followed) and not allocates:
             for line in range(node.lineno, max(getattr(part, "end_lineno", 0) for part in parts) + 1):
-                yield Statement(file, node.lineno, definition.lineno), line
+                yield Statement(file, node.lineno, number), line
 
 
 def _written(sample: Sample, lines: dict[tuple[str, int], Statement]) -> dict[Statement, list[_Write]]:

@@ -198,6 +198,18 @@ class Within(Scaled):
         return dout * (h - h**3 / 3)  # wrong
 
 
+class Passing(Within):
+    def backward(self, dout):
+        h = self.cache[1]
+        dh = self.through(dout * (h - h**3 / 3), h)  # wrong
+        self.b.add_grad(dh.sum(axis=0))
+        self.W.add_grad(self.cache[0].T @ dh)
+        return dh @ self.W.value.T
+
+    def through(self, dout, h):
+        return dout * np.tanh(h)
+
+
 class InOneHalf(Layer):
     def forward(self, x):
         self.cache = x
@@ -212,7 +224,9 @@ class InOneHalf(Layer):
 
 
 @pytest.mark.parametrize(
-    ("layer", "where"), [(Within(), Within.through), (InOneHalf(), InOneHalf.backward)], ids=["helper", "half"]
+    ("layer", "where"),
+    [(Within(), Within.through), (Passing(), Passing.backward), (InOneHalf(), InOneHalf.backward)],
+    ids=["helper", "caller", "half"],
 )
 def test_without_an_edit_the_line_is_that_of_what_goes_into_just_the_wrong_entries(layer, where):
     report = check_layer(layer, X[:, :2] if isinstance(layer, InOneHalf) else X)
