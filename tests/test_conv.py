@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
+from layers import _correlate
 from layers.conv import Conv1D, Conv2D, ConvTranspose2D
 
 from .differences import assert_backward_is_right
@@ -113,6 +114,22 @@ def test_many_images_are_convolved_as_each_alone():
         np.testing.assert_allclose(out[n : n + 1], layer.forward(x[n : n + 1]), atol=1e-12)
         np.testing.assert_allclose(dx[n : n + 1], layer.backward(dout[n : n + 1]), atol=1e-12)
     np.testing.assert_allclose(dW, layer.W.grad, atol=1e-10)
+
+
+@every_setting
+@pytest.mark.parametrize("block", [1, 1500])
+def test_a_few_rows_at_a_time_are_all_rows_at_once(setting, block, monkeypatch):
+    layer, x = double(Conv2D, 4, 6, **setting), draw(3, 4, 11, 5)
+
+    def results():
+        out = layer.forward(x)
+        layer.zero_grad()
+        return out, layer.backward(draw(*out.shape, seed=1)), layer.W.grad.copy()
+
+    at_once = results()
+    monkeypatch.setattr(_correlate, "_BLOCK", block)
+    for mine, exact in zip(results(), at_once, strict=True):
+        np.testing.assert_allclose(mine, exact, atol=1e-12)
 
 
 def test_a_filter_with_one_tap_in_the_middle_shifts_nothing():

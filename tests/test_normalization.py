@@ -234,6 +234,14 @@ def test_batch_norm_in_float32_is_as_exact_wherever_x_lies(case, passes, compile
         np.testing.assert_allclose(mine, true, rtol=0, atol=2e-6 * np.abs(true).max())
 
 
+def test_compiled_passes_are_for_many_rows_in_float32(monkeypatch):
+    monkeypatch.setattr(_norms, "compiled", lambda name: name)
+    many = _norms.LEAST // 4
+    assert _norms.fastest(np.ones((many, 4), np.float32)) == "_norms"
+    assert _norms.fastest(np.ones((many - 1, 4), np.float32)) is _norms
+    assert _norms.fastest(np.ones((many, 4), np.float16)) is _norms
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, int])
 def test_a_dout_of_another_dtype_gives_dx_in_that_of_the_layer(dtype):
     layer = BatchNorm(4)

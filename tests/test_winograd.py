@@ -98,10 +98,12 @@ def test_other_convolutions_go_the_plain_way(options):
 
 
 @pytest.mark.parametrize("padding", [(1, 1), (0, 1), (2, 0)])
-@pytest.mark.parametrize(("size", "parts"), [((8, 12), 1), ((8, 12), 2), ((9, 6), 3)])
-def test_the_compiled_loops_do_what_numpy_does(size, parts, padding, compiled_loops, monkeypatch):
+@pytest.mark.parametrize(
+    ("size", "parts", "rows"), [((8, 12), 1, 1), ((8, 12), 2, 1), ((9, 6), 3, 1), ((12, 8), 1, 2), ((13, 6), 1, 3)]
+)
+def test_the_compiled_loops_do_what_numpy_does(size, parts, rows, padding, compiled_loops, monkeypatch):
     compiled = compiled_loops("_tiles_compiled")
-    monkeypatch.setattr(compiled, "BLOCK", 36 * 3 * 6)  # a row of tiles at a time
+    monkeypatch.setattr(compiled, "BLOCK", 36 * rows * _tiles.count(size[1]) * 6)  # of tiles at a time
     monkeypatch.setattr(
         compiled, "parts_of", lambda n, size: [slice(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
     )
