@@ -88,6 +88,19 @@ def test_a_layer_of_the_size_that_pays_agrees_with_its_twin_in_float64():
     close(layer.W.grad, exact.W.grad)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_a_number_stays_in_its_tiles(value):
+    layer, x = Conv2D(16, 16, 3, padding=1, rng=0), draw(32, 16, 20, 20)
+    clean = layer.forward(x)
+    x[3, 2, 9, 9] = value
+    with np.errstate(invalid="ignore"):
+        out = layer.forward(x)
+    assert layer._winograd(out.transpose(2, 3, 0, 1)[..., None, :])
+    assert not np.isfinite(out[3, :, 8:11, 8:11]).any()
+    out[3, :, 8:12, 8:12] = clean[3, :, 8:12, 8:12]
+    np.testing.assert_array_equal(out, clean)
+
+
 @pytest.mark.parametrize(
     "options", [{"stride": 2}, {"dilation": 2}, {"groups": 2}, {"kernel_size": 5}, {"dtype": np.float64}]
 )
