@@ -48,6 +48,11 @@ class _Function:
         self.definition: Any = definition_of(code.co_filename, code.co_name, code.co_firstlineno)
         self.text = Text(read(Path(code.co_filename)))
 
+    @property
+    def arguments(self) -> set[str]:
+        """The names of its arguments, without self."""
+        return {argument.arg for argument in self.definition.args.args} - {"self"}
+
     def place(self, wrong: list[Any], total: int, *, is_main: bool, is_loss: bool) -> Place:
         """Where edits may go: of a loss, whose gradients are in a dict, everywhere."""
         role = "main" if is_main and not is_loss else "helper"

@@ -141,7 +141,7 @@ def check_linear(
         if c.dtype.kind == "f" and _differ(p * a + q * b, c, p * floor, size):  # integers are a fault of their own
             gaps[name] = float(np.linalg.norm(p * a + q * b - c))
     if gaps:
-        noise = rounding_of(subject, gradients, mixed, both, rng)
+        noise, _ = rounding_of(subject, gradients, mixed, both, rng)
         gaps = {name: gap for name, gap in gaps.items() if not gap <= 30 * noise[name]}
     if not gaps:
         return
@@ -168,14 +168,21 @@ def check_outputs(run: Run, outs: tuple[Any, ...]) -> Iterator[Finding]:
 
 def rounding_of(
     subject: Any, gradients: Gradients, douts: list[Any], found: list[Any], rng: np.random.Generator
-) -> dict[str, float]:
-    """How much of each gradient is rounding: what it changes by when dout changes in its last bits.
+) -> tuple[dict[str, float], float]:
+    """How much of each gradient is rounding, what it changes by when dout changes in its last bits; and these bits.
 
-    Where large terms cancel, as in a saturated softmax, that may be all of it.
+    Where large terms cancel, as in a saturated softmax, rounding may be all of it. Code that turns dout into float32
+    does not see the last bits of a double: then those of a float32 tell.
     """
-    bits = [None if d is None else np.asarray(d * (1 + 4e-16 * rng.standard_normal(d.shape))) for d in douts]
-    jittered = gradients(subject.arrays, bits)
-    return {name: float(np.linalg.norm(a - b)) for name, a, b in _numbered(subject, found, jittered)}
+    for precision in (float(np.finfo(dtype).eps) for dtype in (np.float64, np.float32)):
+        bits = [
+            None if d is None else np.asarray(d * (1 + 2 * precision * rng.standard_normal(d.shape))) for d in douts
+        ]
+        pairs = _numbered(subject, found, gradients(subject.arrays, bits))
+        noise = {name: float(np.linalg.norm(a - b)) for name, a, b in pairs}
+        if any(noise.values()):
+            break
+    return noise, precision
 
 
 def check_buffers(subject: Any, raw: list[Any], first: list[Any]) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -135,8 +136,8 @@ class _Examination:
         judge.selftest, judge.entries = self.options.selftest, self.options.entries
         if brief:
             judge.own_directions = 0
-        judge.rounding = lambda: contract.rounding_of(
-            self.subject, self._fresh_gradients, self.douts, self.gradients, self.rng
+        judge.rounding = functools.cache(
+            lambda: contract.rounding_of(self.subject, self._fresh_gradients, self.douts, self.gradients, self.rng)
         )
         if self.options.against is not None:
             judge.references = self._ask_the_engine()

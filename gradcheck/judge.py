@@ -51,7 +51,7 @@ class Judge:
         self.references: list[Any] | None = None
         self.selftest = False
         self.entries = ENTRIES
-        self.rounding: Callable[[], dict[str, float]] = dict  # of each gradient, by name
+        self.rounding: Callable[[], tuple[dict[str, float], float]] = lambda: ({}, 0.0)  # see contract.rounding_of
 
     def argument(self, k: int) -> ArgumentResult:
         """The verdict on argument k."""
@@ -93,7 +93,7 @@ class Judge:
         if self.references is not None:
             return compare_entries(name, gradient, self.references[k])
         result = self._by_directions(name, line, gradient, precision)
-        if result.worst is not None and result.worst.gap <= 100 * self.rounding().get(name, 0.0):
+        if result.worst is not None and result.worst.gap <= 100 * self.rounding()[0].get(name, 0.0):
             note = "of the returned gradient, which is the rounding of larger terms that cancel"
             return ArgumentResult(name, "inconclusive", 0.0, checked=result.checked, notes=[note])
         if result.excused:  # any slope will do on a kink, so look beside it as well
@@ -116,6 +116,9 @@ class Judge:
         elif outcome.verdict == "inconclusive":
             result.notes.append("of the numeric side: saturation, cancellation or noise")
         elif outcome.verdict == "suspect" and outcome.estimate is not None:
+            precision_of_dout = self.rounding()[1]
+            if precision < precision_of_dout:  # backward works in float32, whatever dtype its gradient has
+                return self._by_directions(name, line, gradient, precision_of_dout)
             return locate(name, line, gradient, outcome.estimate, self.rng, precision, self.entries)
         return result
 

@@ -36,38 +36,57 @@ class Statement(NamedTuple):
 
 
 class _Write(NamedTuple):
-    """Entries of an array that a statement wrote at one of its visits, and the way to the array."""
+    """Entries of an array that a statement wrote at one of its visits.
+
+    `way` is that to the array: a line, how many calls it had made by then, a name.
+    """
 
     visit: int
-    path: str
+    way: tuple[int, int, str]
     entries: np.ndarray
 
 
-After = Callable[[Statement | None, Any, dict[str, Any]], None]
+After = Callable[[Statement | None, Any, dict[str, Any], tuple[int, int]], None]
 
 
-def accused(sample: Sample, suspect: tuple[str, int] | None = None) -> tuple[str, int] | None:
+def accused(sample: Sample, suspect: tuple[str, int] | None = None, *, no_dout: bool = False) -> tuple[str, int] | None:
     """File and line of the statement whose reach is most like what is wrong; None if none reaches any of it.
 
-    Of several alike it is the suspect, or else the middle one in the function that has most of them, a caller
-    rather than what it calls.
+    Of several alike it is one of which a single array is enough: a helper that is called for two gradients, rather than
+    both of its calls. Then it is the suspect, or else the middle one in the function that has most of them, a caller
+    rather than what it calls. If the gradient has `no_dout` in it, it is the last one of a function that gets dout,
+    for that is where dout mostly enters.
     """
     if sum(sample.x[k].size for k in sample.wrong) > LARGE:
         return None
     wrong = np.concatenate([_is_wrong(sample, k) for k in range(len(sample.names))])
-    alike = {statement: (moved & wrong).sum() / (moved | wrong).sum() for statement, moved in reaches(sample).items()}
-    best = max(alike.values(), default=0.0)
-    chosen = [statement for statement, likeness in alike.items() if likeness == best > 0]
+
+    def likeness(moved: np.ndarray) -> float:
+        return float((moved & wrong).sum() / max(1, (moved | wrong).sum()))
+
+    alike = {
+        statement: max((likeness(moved), single) for single, moved in found)
+        for statement, found in reaches(sample).items()
+    }
+    best = max(alike.values(), default=(0.0, False))
+    chosen = [statement for statement, found in alike.items() if found == best > (0.0, True)]
     if not chosen or suspect in {statement[:2] for statement in chosen}:
         return suspect
+    if no_dout:
+        backward, *others = functions_of(sample)
+        gets_dout = {0, *(n for n, other in enumerate(others, 1) if other.arguments & backward.arguments)}
+        chosen = [statement for statement in chosen if statement.function in gets_dout] or chosen
     many = Counter(statement.function for statement in chosen)
     home = min(many, key=lambda function: (-many[function], function))
     inside = sorted(statement for statement in chosen if statement.function == home)
-    return inside[len(inside) // 2][:2]
+    return inside[-1 if no_dout else len(inside) // 2][:2]
 
 
-def reaches(sample: Sample) -> dict[Statement, np.ndarray]:
-    """Of each statement that backward runs, which entries of all gradients move with the arrays that it writes."""
+def reaches(sample: Sample) -> dict[Statement, list[tuple[bool, np.ndarray]]]:
+    """Of each statement that backward runs, which entries of all gradients move with what it writes.
+
+    With each single array (True), and with all of them (False).
+    """
     functions = functions_of(sample)
     followed = {function.definition.name for function in functions}
     lines = {
@@ -77,11 +96,15 @@ def reaches(sample: Sample) -> dict[Statement, np.ndarray]:
     }
     returned = _flat(sample, sample.returned)
     slack = MOVED * np.abs(returned).max(initial=0, where=np.isfinite(returned))
-    found = {}
-    for statement, writes in _written(sample, lines).items():
-        with suppress(Exception):  # of code that gets numbers that it does not expect
-            moved = _flat(sample, _nudged(sample, lines, statement, writes))
-            found[statement] = ~((np.abs(moved - returned) <= slack) | (np.isnan(moved) & np.isnan(returned)))
+    found: dict[Statement, list[tuple[bool, np.ndarray]]] = {}
+    for statement, written in _written(sample, lines).items():
+        ways = {write.way for write in written}
+        singles = [[write for write in written if write.way == way] for way in ways]
+        for writes in singles if len(ways) == 1 else [*singles, written]:
+            with suppress(Exception):  # of code that gets numbers that it does not expect
+                moved = _flat(sample, _nudged(sample, lines, statement, writes))
+                still = (np.abs(moved - returned) <= slack) | (np.isnan(moved) & np.isnan(returned))
+                found.setdefault(statement, []).append((writes is not written, ~still))
     return found
 
 
@@ -131,7 +154,7 @@ def _written(sample: Sample, lines: dict[tuple[str, int], Statement]) -> dict[St
     written: dict[Statement, list[_Write]] = {}
     before: dict[Any, dict[int, tuple[np.ndarray, np.ndarray]]] = {}  # of each frame, arrays as they were
 
-    def note(statement: Statement | None, frame: Any, made: dict[str, Any]) -> None:
+    def note(statement: Statement | None, frame: Any, made: dict[str, Any], at: tuple[int, int]) -> None:
         old, now = before.get(frame, {}), dict[int, tuple[np.ndarray, np.ndarray]]()
         mine = list[np.ndarray]()
         for path, array in _arrays(frame, made):
@@ -142,7 +165,7 @@ def _written(sample: Sample, lines: dict[tuple[str, int], Statement]) -> dict[St
             now[id(array)] = array, array.copy()
             if statement and entries.any() and not any(np.shares_memory(array, other) for other in mine):
                 mine.append(array)
-                written.setdefault(statement, []).append(_Write(visits[statement], path, entries))
+                written.setdefault(statement, []).append(_Write(visits[statement], (*at, path), entries))
         before[frame] = now
         visits[statement] += 1
 
@@ -156,10 +179,10 @@ def _nudged(
     """The gradients with what a statement writes moved as soon as it is written."""
     rng, visits = np.random.default_rng(0), iter(range(10**9))
 
-    def nudge(statement: Statement | None, frame: Any, made: dict[str, Any]) -> None:
+    def nudge(statement: Statement | None, frame: Any, made: dict[str, Any], at: tuple[int, int]) -> None:
         if statement == nudged:
             visit = next(visits)
-            due = {write.path: write.entries for write in writes if write.visit == visit}
+            due = {write.way[2]: write.entries for write in writes if write.visit == visit}
             for path, array in _arrays(frame, made) if due else ():
                 if path in due and array.flags.writeable:
                     size = np.abs(array).max(initial=0, where=np.isfinite(array)) or 1.0
@@ -169,17 +192,21 @@ def _nudged(
 
 
 def _followed(sample: Sample, lines: dict[tuple[str, int], Statement], after: After) -> list[Any]:
-    """Run backward, and call ``after(statement, frame, made)`` after each line, at first with None for a statement.
+    """Run backward, and call ``after(statement, frame, made, at)`` after each line, at first with None for a statement.
 
-    `made` is what a statement has made that no name of the frame holds: what it returns, or gives to a function.
+    `made` is what a statement has made that no name of the frame holds: what it returns, or gives to a function; `at`
+    its line, and the how manieth call of this it is, 0 at the end.
     """
     files = {file for file, _ in lines}
-    running: dict[Any, Statement | None] = {}  # of each frame, the statement whose line has just run
+    running: dict[Any, tuple[Statement | None, int]] = {}  # of each frame, the statement and line that have just run
+    calls = Counter[Any]()  # of each frame, by this line
 
     def on_line(frame: Any, event: str, arg: Any) -> Any:
         if event in ("line", "return"):
-            after(running[frame], frame, {"return": arg})
-            running[frame] = lines.get((frame.f_code.co_filename, frame.f_lineno))
+            statement, line = running[frame]
+            after(statement, frame, {"return": arg}, (line, 0))
+            running[frame] = lines.get((frame.f_code.co_filename, frame.f_lineno)), frame.f_lineno
+            calls[frame] = 0
         return on_line
 
     def on_call(frame: Any, event: str, arg: Any) -> Any:
@@ -188,8 +215,10 @@ def _followed(sample: Sample, lines: dict[tuple[str, int], Statement], after: Af
             return None
         if frame not in running and caller in running:
             given = {name: frame.f_locals[name] for name in code.co_varnames[: code.co_argcount]}
-            after(lines.get((caller.f_code.co_filename, caller.f_lineno)), caller, given)
-        running.setdefault(frame, None)
+            calls[caller] += 1
+            statement = lines.get((caller.f_code.co_filename, caller.f_lineno))
+            after(statement, caller, given, (caller.f_lineno, calls[caller]))
+        running.setdefault(frame, (None, 0))
         return on_line if code.co_filename in files else None
 
     before = sys.gettrace()

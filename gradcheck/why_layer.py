@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import dataclasses
 import inspect
@@ -89,7 +88,7 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
         place = mended.file, mended.edits[0].line
     elif sample.error is None:
         with contextlib.suppress(TimeUp):
-            place = accused(sample, place if certain else None) or place
+            place = accused(sample, place if certain else None, no_dout=cause == "ignores-dout") or place
     if cause in ("unknown", "raises"):  # near inputs may be out of a layer's domain: the given ones are not
         told = report.cause if report.cause != "shape-cropped" else None  # which the numbers would have told
         cause = told or (mended and mended.cause) or ("wrong-term" if place else "unknown")
@@ -115,15 +114,10 @@ def _where_due(sample: Sample, parameter: str) -> tuple[str, int] | None:
     missing = parameter.rpartition(".")[2]
     if not ran:
         return None
-    douts = _arguments(ran[-1].definition)
-    adding = [f for f in ran if douts & _arguments(f.definition) and not Body(f.definition).returns]
+    adding = [f for f in ran if f.arguments & ran[-1].arguments and not Body(f.definition).returns]
     lines = ((f.file, line_due(f.definition, parameters, missing)) for f in ran)
     ends = ((f.file, f.definition.body[-1].lineno) for f in (*adding, *ran[-1:]))
     return next(((file, line) for file, line in (*lines, *ends) if line), None)
-
-
-def _arguments(method: ast.FunctionDef) -> set[str]:
-    return {argument.arg for argument in method.args.args[1:]}
 
 
 def _home(layer: Any) -> str:

@@ -355,3 +355,15 @@ def test_a_mask_in_place_of_a_gradient_is_wrong_and_nothing_raises():
     report = check(lambda x: (np.maximum(0, x), x), lambda dout, x: x > 0, np.random.default_rng(0).standard_normal(9))
     assert report.verdict == "fail"
     assert "raises" not in str(report)
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1, "pass"), (1.001, "fail")])
+def test_a_backward_that_turns_dout_into_float32_is_judged_by_the_digits_that_leaves(factor, verdict):
+    def backward(dout, cache):
+        x, w = cache
+        dout = dout.astype(np.float32)
+        return dout @ w.T * factor, x.T @ dout
+
+    report = check(lambda x, w: (x @ w, (x, w)), backward, *np.random.default_rng(0).standard_normal((2, 4, 4)))
+    assert report.verdict == verdict
+    assert report.cause != "nonlinear-in-dout"

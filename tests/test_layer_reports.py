@@ -223,13 +223,38 @@ class InOneHalf(Layer):
         return dx
 
 
+class CalledTwice(Layer):
+    def forward(self, x, y):
+        self.cache = x, y
+        return 2 * np.sin(x) + 2 * np.sin(y)
+
+    def backward(self, dout):
+        x, y = self.cache
+        return 2 * self.through(dout, x), 2 * self.through(dout, y)
+
+    def through(self, dout, x):
+        return dout * (x - x**3 / 3)  # wrong
+
+
+class WithoutDout(InOneHalf):
+    def backward(self, dout):
+        return 1.0 * self.slope(self.cache)  # wrong
+
+    def slope(self, x):
+        square = x * x
+        square = square / 3
+        slope = 1 - square
+        return x * slope
+
+
 @pytest.mark.parametrize(
     ("layer", "where"),
-    [(Within(), Within.through), (Passing(), Passing.backward), (InOneHalf(), InOneHalf.backward)],
-    ids=["helper", "caller", "half"],
-)
+    [(Within(), Within.through), (Passing(), Passing.backward), (InOneHalf(), InOneHalf.backward),
+     (CalledTwice(), CalledTwice.through), (WithoutDout(), WithoutDout.backward)],
+    ids=["helper", "caller", "half", "two calls", "no dout"],
+)  # fmt: skip
 def test_without_an_edit_the_line_is_that_of_what_goes_into_just_the_wrong_entries(layer, where):
-    report = check_layer(layer, X[:, :2] if isinstance(layer, InOneHalf) else X)
+    report = check_layer(layer, *{InOneHalf: [X[:, :2]], CalledTwice: [X, -X]}.get(type(layer), [X]))
     assert report.why.edits == []
     assert report.line == marked(where)
 
@@ -237,7 +262,7 @@ def test_without_an_edit_the_line_is_that_of_what_goes_into_just_the_wrong_entri
 def test_the_reach_of_a_statement_is_all_that_its_value_goes_into():
     layer = InOneHalf()
     sample = Sample(lambda inputs, edit: LayerObject(layer, inputs, None), (X[:, :2],), 0, Deadline(20.0))
-    reach = {statement.line: moved.reshape(4, 2) for statement, moved in reaches(sample).items()}
+    reach = {statement.line: moved.reshape(4, 2) for statement, ((_, moved),) in reaches(sample).items()}
     at = marked(InOneHalf.backward)
     assert np.array_equal(reach[at], np.broadcast_to([False, True], (4, 2)))
     assert np.array_equal(reach[at + 1], np.broadcast_to([True, False], (4, 2)))
