@@ -54,8 +54,7 @@ def accused(sample: Sample, suspect: tuple[str, int] | None = None, *, no_dout: 
 
     Of several alike it is one of which a single array is enough: a helper that is called for two gradients, rather than
     both of its calls. Then it is the suspect, or else the middle one in the function that has most of them, a caller
-    rather than what it calls. If the gradient has `no_dout` in it, it is the last one of a function that gets dout,
-    for that is where dout mostly enters.
+    rather than what it calls. If the gradient has `no_dout` in it, it is in a function that gets dout.
     """
     if sum(sample.x[k].size for k in sample.wrong) > LARGE:
         return None
@@ -79,7 +78,7 @@ def accused(sample: Sample, suspect: tuple[str, int] | None = None, *, no_dout: 
     many = Counter(statement.function for statement in chosen)
     home = min(many, key=lambda function: (-many[function], function))
     inside = sorted(statement for statement in chosen if statement.function == home)
-    return inside[-1 if no_dout else len(inside) // 2][:2]
+    return inside[len(inside) // 2][:2]
 
 
 def reaches(sample: Sample) -> dict[Statement, list[tuple[bool, np.ndarray]]]:
