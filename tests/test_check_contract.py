@@ -369,10 +369,10 @@ def test_a_backward_that_turns_dout_into_float32_is_judged_by_the_digits_that_le
     assert report.cause != "nonlinear-in-dout"
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_a_single_dout_that_hardly_moves_is_not_taken_for_one_in_float32(seed):
-    report = check(lambda x: (x.sum(), x), lambda dout, x: np.full_like(x, dout * (1 + 1e-5)), np.ones(3), rng=seed)
-    assert report.verdict == "fail"
+def test_a_single_dout_that_hardly_moves_is_not_taken_for_one_in_float32():
+    for seed in range(40):
+        report = check(lambda x: (x.sum(), x), lambda dout, x: np.full_like(x, dout * (1 + 1e-5)), np.ones(3), rng=seed)
+        assert report.verdict == "fail"
 
 
 def test_a_loss_that_takes_no_dout_is_not_taken_for_one_in_float32():
