@@ -6,6 +6,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -66,7 +67,7 @@ def family(pair: Pair) -> Family | None:
     words = pair.name.lower().split("_")
     if pair.is_loss and required(pair.forward)[:2] == ["W", "X"]:
         loss = "SVMLoss" if "svm" in words or "hinge" in words else "SoftmaxLoss" if "softmax" in words else None
-        return Family(settings.linear_loss, _equals(_linear_loss(loss)) if loss else None)
+        return Family(settings.linear_loss, _Equals(_linear_loss(loss)) if loss else None)
     same = True
     while words:
         own = "_".join(words)
@@ -75,7 +76,7 @@ def family(pair: Pair) -> Family | None:
             return FAMILIES[name] if same else FAMILIES[name]._replace(difference=None)
         parts = name.split("_")
         if len(words) > 1 and all(part in PARTS for part in parts):
-            difference = _equals(_chain(parts)) if same and "dropout" not in parts else None
+            difference = _Equals(_chain(parts)) if same and "dropout" not in parts else None
             return Family(functools.partial(settings.chain, parts), difference)
         same = words.pop() in WAYS and same
     return None
@@ -92,7 +93,7 @@ def exercise(pair: Pair, setting: Setting, seed: int = 0) -> Difference | None:
         reference(defaults | setting.draw(np.random.default_rng(seed)))
     except (TypeError, ValueError):  # of other shapes: something else that happens to bear the name
         return None
-    compare = _equals(reference)
+    compare = _Equals(reference)
     return lambda values, outs: compare(defaults | values, outs)
 
 
@@ -113,24 +114,25 @@ def ours() -> ModuleType:
 # --- comparing
 
 
-def _equals(reference: Reference) -> Difference:
+@dataclass(frozen=True)
+class _Equals:
     """A comparison with what a reference computes."""
 
-    def difference(values: Values, outs: Outputs) -> str:
-        texts = [_distance(outs, expected) for expected in reference(values)]
-        return "" if "" in texts else texts[0]
+    reference: Reference
 
-    difference.reference = reference  # type: ignore[attr-defined]
-    return difference
+    def __call__(self, values: Values, outs: Outputs) -> str:
+        texts = [_distance(outs, expected) for expected in self.reference(values)]
+        return "" if "" in texts else texts[0]
 
 
 def matched(difference: Difference, values: Values, outs: Outputs) -> Callable[[Values], Outputs] | None:
     """The reference whose outputs these are, as a function of the values; None if the comparison has none."""
-    reference: Reference | None = getattr(difference, "reference", None)
-    for k, expected in enumerate(reference(values) if reference else ()):
-        if not _distance(outs, expected):
-            return lambda values: reference(values)[k]  # type: ignore[misc]
-    return None
+    if not isinstance(difference, _Equals):
+        return None
+    reference = difference.reference
+    fitting = (k for k, expected in enumerate(reference(values)) if not _distance(outs, expected))
+    k = next(fitting, None)
+    return None if k is None else lambda values: reference(values)[k]
 
 
 def _distance(outs: Outputs, expected: Outputs) -> str:
@@ -152,7 +154,7 @@ def _distance(outs: Outputs, expected: Outputs) -> str:
 
 def _relu_difference(values: Values, outs: Outputs) -> str:
     """As of ReLU; a leaky one is named."""
-    text = _equals(_activation("ReLU"))(values, outs)
+    text = _Equals(_activation("ReLU"))(values, outs)
     slope = _slope(values["x"], np.asarray(outs[0])) if text else None
     return f"it is a leaky ReLU, with slope {slope:.6g} where x < 0" if slope is not None else text
 
@@ -332,11 +334,11 @@ def _outer_sum(values: Values) -> list[Outputs]:
 
 
 def _activations(*names: str) -> dict[str, Family]:
-    return {name.lower(): Family(settings.elementwise, _equals(_activation(name))) for name in names}
+    return {name.lower(): Family(settings.elementwise, _Equals(_activation(name))) for name in names}
 
 
 def _named(names: str, variants: Callable[[], Variants], reference: Reference | None = None) -> dict[str, Family]:
-    return dict.fromkeys(names.split(), Family(variants, _equals(reference) if reference else None))
+    return dict.fromkeys(names.split(), Family(variants, _Equals(reference) if reference else None))
 
 
 SYNONYMS = {

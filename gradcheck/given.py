@@ -44,9 +44,9 @@ def given_settings(path: str) -> dict[str, list[Setting]]:
     return settings
 
 
-def _drawn_by(function: Callable[[np.random.Generator], Any]) -> Callable[[np.random.Generator], Values]:
+def _drawn_by(function: Callable[..., Any]) -> Callable[[np.random.Generator], Values]:
     takes_rng = bool(inspect.signature(function).parameters)
-    return lambda rng: _by_name(function(rng) if takes_rng else function())  # type: ignore[call-arg]
+    return lambda rng: _by_name(function(rng) if takes_rng else function())
 
 
 def _constant(arguments: Any) -> Callable[[np.random.Generator], Values]:

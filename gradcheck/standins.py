@@ -70,7 +70,7 @@ class _Base:
 class Silent(types.ModuleType):
     """Stands for an interactive module: every attribute is there, every call does nothing."""
 
-    __path__: MutableSequence[str] = []  # noqa: RUF012
+    __path__: MutableSequence[str] = []  # noqa: RUF012  as the class of modules types it; nothing writes into it
     __all__: Sequence[str] = ()
 
     def __getattr__(self, name: str) -> Any:

@@ -20,11 +20,11 @@ def snapshot_generators(functions: list[Any]) -> Restore:
 
     These are NumPy's and Python's global ones, and those in the functions' module globals, closures and defaults.
     """
-    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002  checked code draws from it
     setters = [_setter(generator) for generator in _reachable(functions)]
 
     def restore() -> None:
-        np.random.set_state(numpy_state)  # noqa: NPY002
+        np.random.set_state(numpy_state)  # noqa: NPY002  checked code draws from it
         random.setstate(python_state)
         for setter in setters:
             setter()
@@ -46,7 +46,7 @@ def replaying(functions: list[Any]) -> Iterator[Restore]:
 def seeded() -> Iterator[None]:
     """NumPy's global generator in one state, whatever it was in, for code that draws its weights from it."""
     with replaying([]):
-        np.random.set_state(np.random.RandomState(0).get_state())  # noqa: NPY002
+        np.random.set_state(np.random.RandomState(0).get_state())  # noqa: NPY002  checked code draws from it
         yield
 
 

@@ -119,7 +119,7 @@ def _backward(
         parameters.append(inspect.Parameter("dout", inspect.Parameter.POSITIONAL_OR_KEYWORD))
     elif not taken:
         return wrapped
-    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect's, unknown to mypy
     return wrapped
 
 

@@ -88,14 +88,14 @@ class Recurrent(Layer):
 
         A step where `pad` (T, N) is True, if given, holds the state.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has to define _scan")
 
     def _scan_backward(self, dout, dstate, pad, cache, suffix, need_dx):
         """From the gradients of what `_scan` gave to those of the steps, of the initial state, and of the parameters.
 
         These are pairs ``(parameter, grad)``; the steps' are None if not needed.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has to define _scan_backward")
 
     # --- what they share
 

@@ -10,7 +10,8 @@ class _Resample2D(Layer):
     """A linear map along the height and one along the width: out = A x B^T, so dx = A^T dout B."""
 
     def _matrices(self, height, width):
-        raise NotImplementedError
+        """A (OH, height) and B (OW, width)."""
+        raise NotImplementedError(f"{type(self).__name__} has to define _matrices")
 
     def forward(self, x):
         x = np.ascontiguousarray(as_images(x))  # the products are over rows and columns
