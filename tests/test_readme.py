@@ -16,12 +16,17 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
+def agreed(report):
+    """The report with "ten or more" for its digits of agreement: how many more is decided by a BLAS's rounding."""
+    return re.sub(r"\(1\d\.\d digits\)", "(ten or more digits)", report)
+
+
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: next(iter(block.splitlines())))
 def test_every_python_block_runs(block, capsys):
     exec(compile(block, "README.md", "exec"), {})
     printed = capsys.readouterr().out
     for promised in re.findall(r"print\(.*\)\s+# (\w+: pass.*)", block):
-        assert promised in printed
+        assert agreed(promised) in agreed(printed)
 
 
 def test_the_checker_reports_what_readme_shows(monkeypatch, capsys):
@@ -30,7 +35,7 @@ def test_the_checker_reports_what_readme_shows(monkeypatch, capsys):
         r"```sh\npython -m gradcheck (.*?)\n```\n\n```text\n(.*?)```", README, re.DOTALL
     ).groups()
     assert gradcheck.cli.main(command.split()) == 1
-    assert capsys.readouterr().out == report
+    assert agreed(capsys.readouterr().out) == agreed(report)
 
 
 def test_a_wrong_layer_is_reported_as_readme_shows(tmp_path):
@@ -40,7 +45,7 @@ def test_a_wrong_layer_is_reported_as_readme_shows(tmp_path):
     done = subprocess.run(
         [sys.executable, script], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
-    assert done.stdout == report
+    assert agreed(done.stdout) == agreed(report)
 
 
 def test_the_layer_of_ten_lines_has_ten_lines():
