@@ -35,17 +35,14 @@ def gradients(x, dout, U, dx, padding):
     (top, left), flat_dx = padding, _flat(np.empty_like(x[:0]) if dx is None else dx)
     args = _flat(x), _flat(dout), U, flat_dx, dx is not None, top, left
 
-    def backward(part):
-        dU = np.zeros_like(U)
-        return dU, _gradients(*args, dU, part.start, part.stop)
-
     parts = parts_of(_tiles.count(len(dout)), 9 * dout.size)
-    dUs, shared = zip(*each(backward, parts))
+    dUs = np.zeros((len(parts), *U.shape), U.dtype)
+    shared = each(lambda dU, part: _gradients(*args, dU, part.start, part.stop), dUs, parts)
     for part, rows in zip(parts[:-1], shared):
         for y, row in enumerate(rows, 4 * part.stop - top):
             if 0 <= y < len(flat_dx):
                 flat_dx[y] += row[left : left + flat_dx.shape[1]]
-    return sum(dUs)
+    return dUs.sum(axis=0)
 
 
 def _flat(images):
