@@ -22,7 +22,7 @@ A, AT, B, BT = (njit(**options)(formula) for formula in (_tiles.A, _tiles.AT, _t
 
 def correlate(x, U, bias, out, padding):
     """As `_tiles.correlate`."""
-    args = _flat(x), U, np.tile(bias, x.shape[2]), _flat(out), *padding
+    args = _flat(x), U, bias, _flat(out), *padding
 
     def write(part):
         _correlate(*args, part.start, part.stop)
@@ -62,10 +62,11 @@ def _correlate(x, U, bias, out, top, left, start, stop):
         _to_points(frame, v)
         for k in range(36):
             np.dot(points[k], U[k], products[k])
+        products[7] += bias  # A^T takes 1 at the second point to 1 at all outputs, along both axes
         if height % 4 == width % 4 == 0:
-            _from_points(m, bias, out[first : first + 4 * R])
+            _from_points(m, out[first : first + 4 * R])
         else:  # tiles that are not full
-            _from_points(m, bias, y)
+            _from_points(m, y)
             _paste(y, out, first, 0)
 
 
@@ -179,7 +180,7 @@ def _add_to_frame(v, x):
 
 
 @njit(**options)
-def _from_points(m, bias, out):
+def _from_points(m, out):
     _, _, rows, columns, NF = m.shape
     t = np.empty((4, 6, NF), out.dtype)
     for r in range(rows):
@@ -193,8 +194,7 @@ def _from_points(m, bias, out):
                 y, z = 4 * r + k, 4 * c
                 for i in range(NF):
                     p = AT(t[k, 0, i], t[k, 1, i], t[k, 2, i], t[k, 3, i], t[k, 4, i], t[k, 5, i])
-                    out[y, z, i], out[y, z + 1, i] = p[0] + bias[i], p[1] + bias[i]
-                    out[y, z + 2, i], out[y, z + 3, i] = p[2] + bias[i], p[3] + bias[i]
+                    out[y, z, i], out[y, z + 1, i], out[y, z + 2, i], out[y, z + 3, i] = p
 
 
 @njit(**options)
