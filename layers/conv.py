@@ -9,7 +9,8 @@ import numpy as np
 from . import _winograd
 from ._checks import check_positive
 from ._correlate import correlate, correlate_filters, correlate_transposed
-from ._images import as_images, as_pair, channels_first, pixels_first, window_positions
+from ._images import as_images, as_pair, channels_first, column_sums, pixels_first, window_positions
+from ._threads import in_parts
 from .base import Layer, Parameter
 from .initializers import he_normal
 
@@ -57,7 +58,8 @@ class _Convolution(Layer):
         self.W.add_grad(dfilters.reshape(self.W.value.shape))
         if self.b is not None:
             rows = dout.reshape(-1, self.out_channels)
-            self.b.add_grad_matmul(np.ones(len(rows), rows.dtype), rows)  # b was broadcast: a sum, the faster way
+            sums = in_parts(lambda part: column_sums(rows[part]), len(rows), rows.size, multiplies=True)
+            self.b.add_grad(sum(sums))  # b was broadcast over images and pixels
 
 
 def _check_groups(groups, in_channels, out_channels):
