@@ -51,6 +51,20 @@ def _tap(u, size, out_size, stride, padding):
     return slice(first, first + count), slice(start, start + count * stride, stride) if count else slice(0, 0)
 
 
+def _largest(x, axis, size, kernel, stride, padding, out):
+    """Write into `out` the largest pixel of each window along one axis."""
+    before = (slice(None),) * axis
+    taps = [_tap(u, x.shape[axis], size, stride, padding) for u in range(kernel)]
+    if padding:  # no tap lies in every window
+        out[...] = -math.inf
+        largest = out
+    else:
+        largest, taps = x[(*before, taps[0][1])], taps[1:] or taps
+    for there, here in taps:
+        np.maximum(largest[(*before, there)], x[(*before, here)], out=out[(*before, there)])
+        largest = out
+
+
 class MaxPool2D(_Pool2D):
     r"""The largest pixel of each window, channel by channel.
 
@@ -89,12 +103,14 @@ class MaxPool2D(_Pool2D):
     def forward(self, x):
         x = as_images(x)
         size = self._positions(x.shape[2:])
-        out = np.full_like(x, -math.inf, shape=(*x.shape[:2], *size))
+        down, across = zip((2, 3), size, self.kernel_size, self.stride, self.padding)
+        out = np.empty_like(x, shape=(*x.shape[:2], *size))
 
         def pool(part):
-            images, largest = x[part], out[part]
-            for there, here in self._taps(x.shape[2:], size):
-                np.maximum(largest[there], images[here], out=largest[there])
+            images = x[part]
+            columns = np.empty_like(images, shape=(*images.shape[:2], size[0], x.shape[3]))
+            _largest(images, *down, out=columns)
+            _largest(columns, *across, out=out[part])
 
         in_parts(pool, len(x), x.size)
         self.cache = x, out
