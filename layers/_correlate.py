@@ -44,7 +44,7 @@ def correlate(x, filters, out, stride, before, dilation, bias=None):
 
     size = out[..., :1].size * HH * WW * C
     one = x.shape[2] == G == 1 and size <= _BLOCK
-    in_parts(write_one if one else write, len(out), size, multiplies=True)
+    in_parts(write_one if one else write, len(out), size, product=size // G * F)
 
 
 def correlate_transposed(dout, filters, dx, stride, padding, dilation, bias=None):
@@ -81,7 +81,7 @@ def correlate_transposed(dout, filters, dx, stride, padding, dilation, bias=None
             dx[:, :, part] = 0 if bias is None else bias
         np.add(frame[from_rows, from_cols], 0 if bias is None else bias, out=dx[rows, cols, part])
 
-    in_parts(write, N, dx.size * HH * WW, multiplies=True)
+    in_parts(write, N, dx.size * HH * WW, product=dout.size * C)
 
 
 def correlate_filters(x, dout, kernel_size, stride, padding, dilation):
@@ -95,7 +95,7 @@ def correlate_filters(x, dout, kernel_size, stride, padding, dilation):
             dmatrix += columns @ dout[rows].reshape(-1, G, F).swapaxes(0, 1)  # turned round, twice the time
         return dmatrix
 
-    dmatrix = sum(in_parts(summed, len(dout), dout[..., :1].size * taps * C, multiplies=True))
+    dmatrix = sum(in_parts(summed, len(dout), dout[..., :1].size * taps * C, product=dout.size // G * taps * C))
     return dmatrix.swapaxes(1, 2).reshape(G, F, C, *kernel_size)
 
 

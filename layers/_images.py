@@ -8,6 +8,7 @@ rearranges its images once, at the first layer.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,7 @@ def check_some_pixel(x: np.ndarray) -> None:
         raise ValueError(f"x must have at least one pixel a channel; got shape {x.shape}. Pool less before")
 
 
+@functools.cache
 def window_positions(x_size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)) -> Pair:
     """How many windows fit below each other and side by side: (size + 2 padding - extent) // stride + 1."""
     padded = [size + 2 * p for size, p in zip(x_size, padding)]

@@ -10,22 +10,25 @@ import numpy as np
 BLOCK = 1 << 16  # elements: a formula's few arrays of them lie in a second-level cache, and few calls are made
 KEPT = (32 << 20) - (1 << 16)  # bytes
 LEAST = 1 << 20  # elements to move, pass by pass, for which a second thread is worth its start, some 50 microseconds
+ALONE = 1 << 18  # multiplications of a product to which OpenBLAS gives one thread of its own accord
+TOGETHER = 1 << 22  # and from which on its threads are worth waking
 
 # glibc returns freed memory to the system, and then takes it anew page by page, beyond twice the size of the largest
 # block that was freed, up to 32 MB: the arrays of a recurrent layer's step cost a quarter of its time. So free one.
 np.empty(KEPT, np.uint8)
 
 
-def in_parts(function, count, size, *, multiplies=False):
+def in_parts(function, count, size, *, product=0):
     """Call ``function(part)`` for slices that make up `count` things, and return what it returns for each, in order.
 
     NumPy lets other threads run while it copies and multiplies. Products of few columns gain little from BLAS's own
     threads, copies nothing; so each thread takes a part, with BLAS held to one thread for the time. Where `size`, the
-    elements to move, is small, all is one part, since to wake another thread costs more; and if the function
-    `multiplies`, BLAS is held then too, whose threads would cost as much.
+    elements to move, is small, all is one part, since to wake another thread costs more; and BLAS is held then too, if
+    `product`, the multiplications that the function asks for at once, is not worth its threads.
     """
     parts = parts_of(count, size)
-    return _each_on_one_thread(function, [(parts[0],)]) if multiplies and size < LEAST else each(function, parts)
+    hold = len(parts) > 1 or ALONE < product < TOGETHER
+    return _each_on_one_thread(function, [(part,) for part in parts]) if hold else [function(parts[0])]
 
 
 def parts_of(count, size):
@@ -57,7 +60,7 @@ def _each_on_one_thread(function, calls):
             library.set_num_threads(threads)
 
 
-def over_blocks(function, count, size, *, multiplies=False):
+def over_blocks(function, count, size, *, product=0):
     """Call ``function(block)`` in parts, for `size` elements and a few passes; of many on slices of some BLOCK each."""
     moves = 4 * size
     step = max(1, count if moves < LEAST else BLOCK * count // size)
@@ -66,7 +69,7 @@ def over_blocks(function, count, size, *, multiplies=False):
         for start in range(part.start, part.stop, step):
             function(slice(start, min(start + step, part.stop)))
 
-    in_parts(through, count, moves, multiplies=multiplies)
+    in_parts(through, count, moves, product=product)
 
 
 def elementwise(formula, x, *others):

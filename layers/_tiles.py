@@ -58,7 +58,7 @@ def correlate(x, U, bias, out, padding):
             y = from_points((_matrices(V) @ U).reshape(*V.shape[:-1], len(bias)))
             np.add(y[: len(block), : out.shape[1]], bias, out=block)
 
-    in_parts(write, out.shape[2], 9 * out.size, multiplies=True)
+    in_parts(write, out.shape[2], 9 * out.size, product=out.size * x.shape[3] // 16)
 
 
 def gradients(x, dout, U, dx, padding):
@@ -83,7 +83,7 @@ def gradients(x, dout, U, dx, padding):
             dx[:, :, part] = dframe[padding[0] : padding[0] + H, padding[1] : padding[1] + W]
         return dU
 
-    return sum(in_parts(backward, N, 9 * dout.size, multiplies=True))
+    return sum(in_parts(backward, N, 9 * dout.size, product=dout.size * x.shape[3] // 16))
 
 
 def _points(x, out_shape, padding, part):

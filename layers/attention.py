@@ -88,7 +88,7 @@ class ScaledDotProductAttention(Layer):
             _softmax(own)
             np.matmul(own if noise is None else own * noise[block], v[block], out=out[block])
 
-        _over_examples(attend, weights)
+        _over_examples(attend, weights, v.shape[-1])
         self.cache = q, k, v, weights, noise, out
         return out
 
@@ -108,7 +108,7 @@ class ScaledDotProductAttention(Layer):
             dq[block] *= 1 / math.sqrt(q.shape[-1])
             np.matmul(dscores.mT, q[block], out=dk[block])  # q is scaled already
 
-        _over_examples(through, weights)
+        _over_examples(through, weights, v.shape[-1])
         return dq, dk, dv
 
     def _noise(self, weights):
@@ -260,12 +260,12 @@ class MultiHeadAttention(Layer):
         return heads.transpose(0, 2, 1, 3).reshape(N, T, self.embed_dim)
 
 
-def _over_examples(function, weights):
+def _over_examples(function, weights, features):
     """``function(block)`` for blocks of the leading axis of `weights` (..., T, S); where there is none, for all."""
     if weights.ndim == 2:
         function(...)
     else:
-        over_blocks(function, len(weights), weights.size, multiplies=True)
+        over_blocks(function, len(weights), weights.size, product=math.prod(weights.shape[-2:]) * features)
 
 
 def _softmax(scores):

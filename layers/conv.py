@@ -58,7 +58,7 @@ class _Convolution(Layer):
         self.W.add_grad(dfilters.reshape(self.W.value.shape))
         if self.b is not None:
             rows = dout.reshape(-1, self.out_channels)
-            sums = in_parts(lambda part: column_sums(rows[part]), len(rows), rows.size, multiplies=True)
+            sums = in_parts(lambda part: column_sums(rows[part]), len(rows), rows.size, product=rows.size)
             self.b.add_grad(sum(sums))  # b was broadcast over images and pixels
 
 

@@ -68,7 +68,7 @@ class TemporalAffine(Layer):
             if self.b is not None:
                 own += self.b.value  # while it is in cache
 
-        over_blocks(transform, len(rows), out.size, multiplies=True)
+        over_blocks(transform, len(rows), out.size, product=rows.size * W.shape[1])
         return out.reshape(*x.shape[:-1], W.shape[1])
 
     def backward(self, dout):

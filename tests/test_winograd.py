@@ -67,7 +67,7 @@ def test_tiles_in_many_blocks_and_parts_are_those_of_one(monkeypatch):
     once = results()
     monkeypatch.setattr(_tiles, "BLOCK", 1)
     monkeypatch.setattr(
-        _tiles, "in_parts", lambda function, N, size, multiplies: [function(slice(0, 2)), function(slice(2, N))]
+        _tiles, "in_parts", lambda function, N, size, product: [function(slice(0, 2)), function(slice(2, N))]
     )
     for mine, exact in zip(results(), once):
         close(mine, exact)
