@@ -27,6 +27,7 @@ import numpy as np  # isort: skip
 from threadpoolctl import threadpool_limits  # isort: skip
 
 SKLEARN_STEPS = 20  # in one call
+AWAKE = 0.02  # seconds; threads of another library are asleep by then
 ROOT = pathlib.Path(__file__).parent.parent
 
 
@@ -56,8 +57,13 @@ def timed(function, repeats):
 
 
 def turn(step, repeats):
-    """Mean seconds of a step, after one that does not count: in it the threads of the library before go to sleep."""
-    step()
+    """Mean seconds of a step, after some that do not count: in them the threads of the library before go to sleep.
+
+    Those of OpenMP, which PyTorch calls, wait up to 10 ms for more work, and hold a core meanwhile.
+    """
+    started = time.perf_counter()
+    while time.perf_counter() - started < AWAKE:
+        step()
     return timed(step, repeats)
 
 
