@@ -1,7 +1,7 @@
 """A whole training step (forward, backward, update): ours against PyTorch eager and scikit-learn's MLP.
 
 Every work is done by each library in turn, A B C A B C ..., in one process, so that a drift of the machine's speed hits
-all alike; a turn is one step that does not count and some that do. The table gives the median of the paired ratios with
+all alike; a turn is some steps that do not count and some that do. The table gives the median of the paired ratios with
 their quartiles (below 1: ours is faster), the bar, and as the limit what the step's multiplications and additions would
 take at the rate of a large matrix product, measured in the same run. Then fresh processes: imports, the way to 97 % on
 the digits, and peak memory, which is measured without Numba: its compiler alone takes 60 MB.
