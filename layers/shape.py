@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ._images import rearrange
 from .base import Layer
 
 
@@ -32,6 +33,9 @@ class Flatten(Layer):
                 f"x must have shape (N, d1, ..., dk); got {x.shape}. Add the axis of examples with x[None]"
             )
         self.cache = x
+        if not x[:1].flags.c_contiguous:
+            x = np.empty(x.shape, x.dtype)
+            rearrange(self.cache, x)
         return x.reshape(len(x), math.prod(x.shape[1:]))  # never -1, which is undecided where N = 0
 
     def backward(self, dout):
@@ -40,5 +44,5 @@ class Flatten(Layer):
         if x.flags.c_contiguous:
             return dx
         out = np.empty_like(x, dtype=dx.dtype)  # in the order of memory of `x`, as the layers below work fastest
-        out[...] = dx
+        rearrange(dx, out)
         return out

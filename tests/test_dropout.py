@@ -1,7 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 
 from layers import Dropout, Flatten
+from layers._images import channels_first, pixels_first
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.1, 0.5, 0.9])
@@ -97,6 +100,20 @@ def test_flatten_gives_one_row_an_example_and_back(shape, flat):
     out = layer.forward(x)
     assert out.shape == flat
     np.testing.assert_array_equal(layer.backward(out), x)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 12, 11), (3, 2, 4, 5), (1, 8, 12, 11), (0, 8, 12, 11)])
+def test_flatten_takes_images_as_they_lie_and_gives_their_gradient_so(shape):
+    """Large ones and small ones, which are copied differently; one, and none."""
+    layer, x = Flatten(), np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    as_they_lie = pixels_first(x)
+    np.testing.assert_array_equal(as_they_lie, x.transpose(2, 3, 0, 1))
+    assert as_they_lie.flags.c_contiguous
+    out = layer.forward(channels_first(as_they_lie))
+    np.testing.assert_array_equal(out, x.reshape(len(x), math.prod(shape[1:])))
+    dx = layer.backward(2 * out)
+    np.testing.assert_array_equal(dx, 2 * x)
+    assert np.shares_memory(pixels_first(dx), dx) or not dx.size
 
 
 def test_flatten_refuses_a_single_number():
