@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 import inspect
 import re
 import types
@@ -44,17 +45,39 @@ def discover(path: Path) -> Discovery:
     """
     module, problems = load(path)
     file = str(module.__file__)
-    own = [value for value in vars(module).values() if getattr(value, "__module__", None) == module.__name__]
-    functions = {
-        value.__name__: value
-        for value in own
-        if isinstance(value, types.FunctionType) and value.__code__.co_filename == file
-    }
+    functions = dict(_functions(module, file))
     pairs, alone = pair_up(functions, file)
     problems += _unpaired(functions, pairs, alone)
-    classes = [value for value in own if isinstance(value, type) and _is_differentiable(value)]
-    pairs += instances_of([cls for cls in classes if not _is_base(cls, classes)], file)
+    own = [value for value in vars(module).values() if getattr(value, "__module__", None) == module.__name__]
+    classes = [value for value in dict.fromkeys(filter(inspect.isclass, own)) if _is_differentiable(value)]
+    pairs += instances_of(classes, file)
     return Discovery(sorted(pairs, key=lambda pair: pair.line), problems)
+
+
+def _functions(module: types.ModuleType, file: str) -> Iterator[tuple[str, types.FunctionType]]:
+    """The functions written in a file, by name; a second name is no second function."""
+    for name, value in [*vars(module).items()]:
+        function = _plain(name, value)
+        if isinstance(function, types.FunctionType) and inspect.unwrap(function).__code__.co_filename == file:
+            if function.__name__ not in vars(module):  # of a lambda, or of what a decorator has within
+                function.__name__ = name
+            if function.__name__ == name:
+                yield name, function
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A function, of which a decorator may have made another, or an object.
+
+    One that does not use ``functools.wraps`` keeps it in its closure, or in an attribute of the object.
+    """
+    if hasattr(value, "__wrapped__") or getattr(value, "__name__", "") == name:
+        return value if isinstance(value, types.FunctionType) else inspect.unwrap(value)
+    cells = (cell.cell_contents for cell in getattr(value, "__closure__", None) or ())
+    held = [*cells, *getattr(value, "__dict__", {}).values()]
+    own = next((part for part in held if isinstance(part, types.FunctionType) and part.__name__ == name), None)
+    if own is None or not isinstance(value, types.FunctionType):
+        return own or value
+    return functools.update_wrapper(value, own)
 
 
 def pair_up(functions: Mapping[str, Callable[..., Any]], file: str) -> tuple[list[Pair], list[Callable[..., Any]]]:
@@ -139,8 +162,3 @@ def _is_loss(name: str, function: Callable[..., Any]) -> bool:
 def _is_differentiable(cls: type) -> bool:
     both = styles.method_of(cls, styles.FORWARD) and styles.method_of(cls, styles.BACKWARD)
     return bool(both) or callable(getattr(cls, "loss", None))
-
-
-def _is_base(cls: type, classes: list[type]) -> bool:
-    """Whether others build on a class that does not do anything itself, or is abstract."""
-    return inspect.isabstract(cls) or any(issubclass(other, cls) for other in classes if other is not cls)

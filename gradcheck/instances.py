@@ -15,7 +15,7 @@ import numpy as np
 
 from .check import check_layer, check_loss
 from .inputs import Setting, is_differentiable, searched
-from .pairs import Pair
+from .pairs import Pair, required
 from .report import Report
 from .standins import Lacking
 from .state import arrays_in, seeded
@@ -68,12 +68,14 @@ class NetLoss(Pair):
 
 
 def instances_of(classes: list[type], file: str) -> Iterator[Pair]:
-    """A pair for each class that can be made from small numbers."""
+    """A pair for each class that can be made from small numbers, and is not there for others to build on alone."""
     for cls in classes:
         pairs = [pair for values in _arguments_of(cls) if (pair := _pair_of(uniform(cls), values, file))]
         chosen = next(filter(_accepts, pairs), pairs[0] if pairs else None)
-        if chosen is not None:
-            yield chosen
+        is_base = any(issubclass(other, cls) for other in classes if other is not cls)
+        if chosen is None or (is_base and not _works(chosen)):
+            continue
+        yield chosen
         if isinstance(chosen, NetLoss):
             yield from _with_options(cls, next(_arguments_of(cls)), file)
 
@@ -97,7 +99,21 @@ def _accepts(pair: Pair) -> bool:
     return not isinstance(pair, Instance) or bool(searched(pair, 0, pair.sizes))
 
 
-def _pair_of(cls: type, values: dict[str, Any], file: str) -> Pair | None:
+def _works(pair: Instance | NetLoss) -> bool:
+    """Whether a class does something itself: forward runs, and backward is written, be it wrong."""
+    try:
+        settings = net_settings(pair) if isinstance(pair, NetLoss) else searched(pair, 0, pair.sizes)
+        arguments = settings[0].arguments(pair) or ()
+        pair.outputs(*arguments)
+    except Exception:
+        return False
+    try:
+        return any(gradient is not None for gradient in pair.gradients(*arguments))
+    except Exception as error:
+        return not isinstance(error, NotImplementedError)
+
+
+def _pair_of(cls: type, values: dict[str, Any], file: str) -> Instance | NetLoss | None:
     make = functools.partial(_make, cls, values)
     made = make()
     if hasattr(made, "forward") and hasattr(made, "backward"):
@@ -167,22 +183,23 @@ def _make(cls: type, values: dict[str, Any]) -> Any:
 
 
 def _as_functions(cls: Any, make: Callable[[], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    made = make()
+    douts = [f"dout{i}" for i in range(max(1, len(required(made.backward))))]  # one for each output
+    takes_dout = bool(inspect.signature(made.backward).parameters)
+
     def forward(*arguments: Any) -> Any:
         made = make()
-        return made.forward(*arguments), made
+        out = made.forward(*arguments)
+        return (*out, made) if isinstance(out, tuple) else (out, made)
 
-    def backward(dout: Any, cache: Any) -> Any:
-        without = not _takes_dout(cache.backward)
-        return cache.backward() if without else cache.backward(dout)
+    def backward(*arguments: Any) -> Any:
+        *douts, made = arguments
+        return made.backward(*douts) if takes_dout else made.backward()
 
-    made = make()
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in [*douts, "cache"]]
     _name(forward, cls.forward, f"{cls.__name__}.forward", inspect.signature(made.forward))
-    _name(backward, cls.backward, f"{cls.__name__}.backward", inspect.signature(backward))
+    _name(backward, cls.backward, f"{cls.__name__}.backward", inspect.Signature(parameters))
     return forward, backward
-
-
-def _takes_dout(backward: Callable[..., Any]) -> bool:
-    return bool(inspect.signature(backward).parameters)
 
 
 def _as_loss(cls: Any, make: Callable[[], Any]) -> Callable[..., Any]:

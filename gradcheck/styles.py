@@ -6,17 +6,21 @@ import copy
 import functools
 import inspect
 import re
+import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .pairs import CACHE, required
+from .pairs import CACHE, required, returned_names
 from .parameters import parameters_of
 from .standins import Lacking
 from .subjects import is_floating
 
-FORWARD = ("forward", "forward_pass", "forward_propagation", "forward_prop", "feedforward", "feed_forward", "fprop")
+FORWARD = (
+    "forward", "forward_pass", "forward_propagation", "forward_prop", "feedforward", "feed_forward", "fprop",
+    "__call__",
+)  # fmt: skip
 BACKWARD = (
     "backward", "backward_pass", "backward_propagation", "backward_prop", "back_propagation", "backpropagation",
     "backprop", "bprop",
@@ -29,26 +33,30 @@ LOSS = re.compile(r"loss|entropy|cost|error|mse|nll", re.IGNORECASE)
 
 def method_of(cls: type, names: tuple[str, ...]) -> str | None:
     """The first of these names that a class has a method of."""
-    return next((name for name in names if callable(getattr(cls, name, None))), None)
+    own = [name for name in names if any(name in vars(c) for c in cls.__mro__)]  # every class can be called itself
+    return next((name for name in own if callable(getattr(cls, name))), None)
 
 
 def uniform(cls: type) -> type:
     """A subclass of the same name with a plain forward and backward; the class itself if it has these.
 
-    Known are results left in attributes (``output``, ``dinputs``), a ``__call__`` that keeps the cache, one loss for
-    each example, and a backward that takes its inputs again, returns the gradients of parameters as well, or takes a
-    learning rate and updates its parameters itself.
+    Known are results left in attributes (``output``, ``dinputs``), a ``__call__`` that keeps the cache or is the
+    forward, static methods, one loss for each example, and a backward that takes its inputs again, returns the
+    gradients of parameters as well, or takes a learning rate and updates its parameters itself.
     """
     names = method_of(cls, FORWARD), method_of(cls, BACKWARD)
-    if names[0] is None or names[1] is None or hasattr(cls, "parameters"):
+    if names[0] is None or names[1] is None or (names == ("forward", "backward") and hasattr(cls, "parameters")):
         return cls
-    forward, backward = getattr(cls, names[0]), getattr(cls, names[1])
+    forward, backward = _method(cls, names[0]), _method(cls, names[1])
     inputs, taken = required(forward)[1:], required(backward)[1:]
     roles = [_role(name, inputs) for name in taken]
+    several = len(returned_names(forward))
+    if several > 1 and roles[:several] == [""] * several:
+        roles[:several] = [f"dout {i}" for i in range(several)]
     is_loss = LOSS.search(cls.__name__) is not None and len(taken) == len(inputs) > 1
     if is_loss:
         roles = list(inputs)  # loss.backward(y_pred, y_true), whatever it calls them
-    elif {"", "rate"} & set(roles):
+    elif {"", "rate"} & set(roles) and "dout 0" not in roles:
         roles[roles.index("" if "" in roles else "rate")] = "dout"
     caller = next((vars(c)["__call__"] for c in cls.__mro__ if "__call__" in vars(c)), None)
     if "forward" not in getattr(getattr(caller, "__code__", None), "co_names", ()):
@@ -59,6 +67,23 @@ def uniform(cls: type) -> type:
         "__module__": cls.__module__,
     }
     return type(cls.__name__, (cls,), members)
+
+
+def _method(cls: type, name: str) -> Callable[..., Any]:
+    """A method that takes the object first; a static one does not, unless it calls that its context."""
+    method: Callable[..., Any] = getattr(cls, name)
+    takes_object = isinstance(inspect.getattr_static(cls, name), types.FunctionType)
+    if takes_object or CACHE.search((required(method) or [""])[0]):
+        return method
+
+    @functools.wraps(method)
+    def of_object(_: Any, *arguments: Any, **options: Any) -> Any:
+        return method(*arguments, **options)
+
+    first = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    own = inspect.signature(method)
+    of_object.__signature__ = own.replace(parameters=[first, *own.parameters.values()])  # type: ignore[attr-defined]  # inspect's
+    return of_object
 
 
 class _Call:
@@ -103,24 +128,28 @@ def _backward(
     def wrapped(self: Any, *douts: Any) -> Any:
         call = self.__dict__["_call"]
         known = {**dict(zip(inputs, call.arguments)), "cache": call.cache, "rate": 0.0}
-        known.update(zip(["dout"], douts))
+        known.update(zip(filter(_is_dout, roles), douts))
         for role, name in zip(roles, taken):
             if role not in known:
                 raise Lacking(f"{name}, which forward does not know")
         if "rate" in roles:
             _note_updates(self, backward, [{**known, "rate": 1.0}[role] for role in roles])
-        returned = backward(self, *[known[role] for role in roles], *([] if "dout" in roles else douts))
+        returned = backward(self, *[known[role] for role in roles], *([] if any(map(_is_dout, roles)) else douts))
         if returned is None:
             return _left(self, GRADIENT)
         return _without_parameters(self, returned, call)
 
     parameters = [inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)]
-    if "dout" in roles:
-        parameters.append(inspect.Parameter("dout", inspect.Parameter.POSITIONAL_OR_KEYWORD))
-    elif not taken:
+    for role in filter(_is_dout, roles):
+        parameters.append(inspect.Parameter(role.replace(" ", ""), inspect.Parameter.POSITIONAL_OR_KEYWORD))
+    if not taken:
         return wrapped
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect's, unknown to mypy
     return wrapped
+
+
+def _is_dout(role: str) -> bool:
+    return role.startswith("dout")
 
 
 def _role(name: str, inputs: list[str]) -> str:

@@ -127,6 +127,46 @@ def test_imported_functions_are_not_checked_again(found):
     assert discovery.problems == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "relu_forward = lambda x: (np.maximum(0, x), x)\nrelu_backward = lambda dout, x: dout * (x > 0)",
+        """
+        def printed(f):
+            def call(*arguments):
+                print(f.__name__)
+                return f(*arguments)
+            return call
+        """,
+        """
+        class printed:
+            def __init__(self, f): self.f = f
+            def __call__(self, *arguments): return self.f(*arguments)
+        """,
+        "from functools import cache as printed",
+        "from other import printed",
+    ],
+    ids=["lambdas", "closure", "object", "marked", "imported"],
+)
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_function_is_found_under_its_name_whatever_has_been_made_of_it(found, text, wrong):
+    text = f"import numpy as np\n{textwrap.dedent(text)}\n"
+    if "lambda" not in text:
+        text += textwrap.dedent(
+            """
+            @printed
+            def relu_forward(x): return np.maximum(0, x), x
+            @printed
+            def relu_backward(dout, x): return dout * (x > 0)
+            """
+        )
+    text += "relu = relu_forward_again, relu_backward_again = relu_forward, relu_backward\n"
+    other = "import functools\ndef printed(f): return functools.wraps(f)(lambda *arguments: f(*arguments))\n"
+    discovery = found(text.replace(">", "<") if wrong else text, other=other)
+    assert names(discovery) == [("relu", "relu_forward", "relu_backward")]
+    assert sweep(discovery.pairs[0]).verdict == ("fail" if wrong else "pass")
+
+
 # --- signatures and caches
 
 
@@ -339,6 +379,23 @@ def test_a_mistake_in_a_class_is_found(found, old, new, name, argument):
     reports = {pair.name: sweep(pair) for pair in found(CLASSES.replace(old, new)).pairs}
     assert {pair: report.verdict for pair, report in reports.items() if not report} == {name: "fail"}
     assert [part.name for part in reports[name].arguments if part.verdict == "fail"] == [argument]
+
+
+def test_a_class_that_others_build_on_is_checked_if_it_does_something_itself(found):
+    text = (
+        CLASSES
+        + """
+class Flipped(Linear):
+    def forward(self, x): return -super().forward(x)
+    def backward(self, dout): return super().backward(-dout)
+class Unlinked(Layer):
+    def forward(self, x): return x
+class Double(Unlinked):
+    def backward(self, dout): return dout
+Again = Double
+"""
+    )
+    assert [pair.name for pair in found(text).pairs] == ["Linear", "Square", "Net", "Flipped", "Double"]
 
 
 def test_looking_for_inputs_leaves_the_global_generator_as_it_was(found):

@@ -181,6 +181,49 @@ def test_a_call_that_is_not_finished_is_no_forward(swept):
     assert swept(text).verdict == "pass"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        """
+        class Square:
+            def __call__(self, x):
+                self.x = x
+                return x**2
+            def backward(self, grad): return 2 * self.x * grad
+        """,
+        """
+        class Square:
+            @staticmethod
+            def forward(x): return x**2
+            @classmethod
+            def backward(cls, dout, x): return 2 * x * dout
+        """,
+        """
+        class Square:
+            @staticmethod
+            def forward(ctx, x):
+                ctx.x = x
+                return x**2
+            @staticmethod
+            def backward(ctx, dout): return 2 * ctx.x * dout
+        """,
+        """
+        class SquareAndDouble:
+            def forward(self, x):
+                self.x = x
+                square = x**2
+                return square, 2 * x
+            def backward(self, dsquare, ddouble): return 2 * self.x * dsquare + 2 * ddouble
+        """,
+    ],
+    ids=["called", "static", "context", "two outputs"],
+)
+def test_other_forms_of_methods_are_known(swept, text):
+    assert swept(text).verdict == "pass"
+    head, _, body = text.rpartition("2 *")
+    assert swept(f"{head}3 *{body}").verdict == "fail"
+
+
 def test_what_needs_more_than_its_forward_knows_is_not_accused(swept):
     text = """
         class Softmax:
