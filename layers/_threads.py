@@ -11,7 +11,6 @@ BLOCK = 1 << 16  # elements: a formula's few arrays of them lie in a second-leve
 KEPT = (32 << 20) - (1 << 16)  # bytes
 LEAST = 1 << 20  # elements to move, pass by pass, for which a second thread is worth its start, some 50 microseconds
 ALONE = 1 << 18  # multiplications of a product to which OpenBLAS gives one thread of its own accord
-TOGETHER = 1 << 22  # and from which on its threads are worth waking
 
 # glibc returns freed memory to the system, and then takes it anew page by page, beyond twice the size of the largest
 # block that was freed, up to 32 MB: the arrays of a recurrent layer's step cost a quarter of its time. So free one.
@@ -23,11 +22,11 @@ def in_parts(function, count, size, *, product=0):
 
     NumPy lets other threads run while it copies and multiplies. Products of few columns gain little from BLAS's own
     threads, copies nothing; so each thread takes a part, with BLAS held to one thread for the time. Where `size`, the
-    elements to move, is small, all is one part, since to wake another thread costs more; and BLAS is held then too, if
-    `product`, the multiplications that the function asks for at once, is not worth its threads.
+    elements to move, is small, all is one part, since to wake another thread costs more; and BLAS, whose threads would
+    cost as much, is held then too, if a `product` of the function has more multiplications than BLAS does ALONE.
     """
     parts = parts_of(count, size)
-    hold = len(parts) > 1 or ALONE < product < TOGETHER
+    hold = len(parts) > 1 or product > ALONE
     return _each_on_one_thread(function, [(part,) for part in parts]) if hold else [function(parts[0])]
 
 
