@@ -11,7 +11,6 @@ import platform
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -306,16 +305,22 @@ def _document(options: argparse.Namespace, everything: list[Checked], records: l
 
 
 def _write(out: str, document: dict[str, Any]) -> None:
-    """A whole file or none."""
+    """A whole file or none; what is there and is no file, such as a pipe, is written to, not replaced."""
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
     if out == "-":
         print(text, end="")
         return
-    path = Path(out).absolute()
+    path = Path(out)
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-            file.write(text)
-        os.replace(file.name, path)
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            path.write_text(text, encoding="utf-8")
+            return
+        part = path.with_name(f"{path.name}.{os.getpid()}")
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise _Usage(f"cannot write {out}: {error.strerror or error}") from error
 

@@ -46,7 +46,7 @@ def plan(pair: Pair, seed: int = 0) -> Plan:
     """
     if isinstance(pair, NetLoss):
         return Plan(net_settings(pair), None)
-    known = None if isinstance(pair, Instance) else family(pair)
+    known = family(pair) if type(pair) is Pair else None
     fit, usual = fitting(pair, known.variants(), seed) if known else (-1, [])
     if known and (fit > 0 or (fit == 0 and usual[0].names(pair))):
         return Plan(usual, known.difference)

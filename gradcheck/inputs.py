@@ -101,7 +101,7 @@ def _fit(pair: Pair, arguments: tuple[Any, ...] | None) -> int:
             outs = pair.outputs(*copy.deepcopy(arguments))
     except Lacking:
         return 2
-    except Exception:
+    except (Exception, SystemExit):
         return 0
     if (
         not all(map(_is_numeric, outs))
@@ -113,7 +113,7 @@ def _fit(pair: Pair, arguments: tuple[Any, ...] | None) -> int:
         gradients = pair.gradients(*copy.deepcopy(arguments))
     except Lacking:
         return 2
-    except Exception:
+    except (Exception, SystemExit):
         return 1
     shapes = [np.shape(a) for a in arguments if is_differentiable(a)][: len(gradients)]
     return 2 if [np.shape(gradient) for gradient in gradients] == shapes else 1

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from . import styles
 from .check import check_layer, check_loss
 from .inputs import Setting, is_differentiable, searched
 from .pairs import Pair, required
-from .report import Report
+from .report import Finding, Report
 from .standins import Lacking
 from .state import arrays_in, seeded
-from .styles import uniform
 
 # What a constructor is given for a parameter of this name; other required ones get 3, 5, 4, 2 in turn.
 SIZES: dict[str, Any] = {
@@ -67,17 +67,44 @@ class NetLoss(Pair):
         return check_loss(self.make().loss, *arguments, **options)
 
 
+@dataclass(frozen=True)
+class Unmade(Pair):
+    """A class of which no object could be made, and why."""
+
+    reason: str = field(default="", kw_only=True)
+
+    def check(self, arguments: tuple[Any, ...], **options: Any) -> Report:
+        """Say so."""
+        return Report(self.name, findings=[Finding("vacuous", "", self.reason)])
+
+
 def instances_of(classes: list[type], file: str) -> Iterator[Pair]:
-    """A pair for each class that can be made from small numbers, and is not there for others to build on alone."""
+    """A pair for each class that is not there for others to build on alone."""
     for cls in classes:
-        pairs = [pair for values in _arguments_of(cls) if (pair := _pair_of(uniform(cls), values, file))]
+        accepted, raised = _arguments_of(cls)
+        pairs = [pair for values in accepted if (pair := _pair_of(styles.uniform(cls), values, file))]
         chosen = next(filter(_accepts, pairs), pairs[0] if pairs else None)
-        is_base = any(issubclass(other, cls) for other in classes if other is not cls)
-        if chosen is None or (is_base and not _works(chosen)):
+        is_base = any(cls in other.__mro__[1:] for other in classes)
+        if is_base and (chosen is None or not _works(chosen)):
             continue
-        yield chosen
+        found = chosen if accepted else _unmade(cls, raised, file)
+        if found is not None:
+            yield found
         if isinstance(chosen, NetLoss):
-            yield from _with_options(cls, next(_arguments_of(cls)), file)
+            yield from _with_options(cls, accepted[0], file)
+
+
+def _unmade(cls: type, raised: str, file: str) -> Unmade | None:
+    """What stands for a layer class that small numbers do not make; None if nobody could make it."""
+    names = styles.method_of(cls, styles.FORWARD), styles.method_of(cls, styles.BACKWARD)
+    if names[0] is None or names[1] is None or inspect.isabstract(cls) or getattr(cls, "_is_protocol", False):
+        return None
+    reason = f"small numbers do not make a {cls.__name__} ({raised}): make one, and call check_layer"
+
+    def forward() -> Any:
+        raise Lacking(reason)
+
+    return Unmade(cls.__name__, forward, getattr(cls, names[1]), file, reason=reason)
 
 
 def _with_options(cls: type, values: dict[str, Any], file: str) -> Iterator[Pair]:
@@ -152,28 +179,33 @@ def net_settings(pair: NetLoss) -> list[Setting]:
     return [setting(4, (features,), (), strengths[0])]
 
 
-def _arguments_of(cls: type) -> Iterator[dict[str, Any]]:
-    """Small values for a constructor's parameters that it accepts: numbers, and else tuples for windows and shapes."""
+def _arguments_of(cls: type) -> tuple[list[dict[str, Any]], str]:
+    """Small values for a constructor's parameters that it accepts, and what it raised at the last others."""
+    accepted: list[dict[str, Any]] = []
+    raised = ""
+    for values in _small_values(cls):
+        try:
+            if values not in accepted:
+                _make(cls, values)
+                accepted.append(values)
+        except (Exception, SystemExit) as error:  # these do not fit together
+            raised = f"{type(error).__name__}: {error}"
+    return accepted, raised
+
+
+def _small_values(cls: type) -> list[dict[str, Any]]:
+    """What to try for a constructor's parameters: numbers, and else tuples for windows and shapes."""
     try:
         parameters = list(inspect.signature(cls).parameters.values())
     except (TypeError, ValueError):
-        return
+        return []
     takers = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     spare = iter(SPARE)
     needed = {p.name: SIZES[p.name] if p.name in SIZES else next(spare, 3) for p in takers if p.default is p.empty}
     small = {p.name: SIZES[p.name] for p in takers if p.name in SIZES and np.ndim(p.default) == 0} | needed
     tuples = {name: tuple_ for name in needed for key, tuple_ in TUPLES.items() if key in name.lower()}
-    tried = [
-        small,
-        needed,
-        needed | tuples,
-        needed | tuples | dict.fromkeys(set(tuples) & {"input_shape", "shape"}, IMAGE),
-    ]
-    for i, values in enumerate(tried):
-        with contextlib.suppress(Exception):  # these do not fit together
-            if values not in tried[:i]:
-                _make(cls, values)
-                yield values
+    images = dict.fromkeys(set(tuples) & {"input_shape", "shape"}, IMAGE)
+    return [small, needed, needed | tuples, needed | tuples | images]
 
 
 def _make(cls: type, values: dict[str, Any]) -> Any:

@@ -144,6 +144,21 @@ def test_module_and_object_name_one_pair(write, capsys):
     assert main(["gradcheck.pairs:nothing"]) == 2
 
 
+def test_what_is_no_file_is_written_to_and_not_replaced(write, tmp_path, capsys):
+    file, link = tmp_path / "whole.json", tmp_path / "link.json"
+    link.symlink_to(file)
+    assert main([write(RIGHT), "--quick", "--json", str(link)]) == 0
+    assert link.is_symlink()
+    assert json.loads(file.read_text())["checks"]
+    plain = tmp_path / "plain.json"
+    plain.touch()
+    own = tmp_path / "own.json"
+    assert main([write(RIGHT), "--quick", "--json", str(own)]) == 0
+    assert own.stat().st_mode == plain.stat().st_mode  # who may read it is the user's to say
+    assert main([write(RIGHT), "--quick", "--json", str(tmp_path)]) == 2
+    assert {path.suffix for path in tmp_path.iterdir()} == {".py", ".json"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -398,6 +398,36 @@ Again = Double
     assert [pair.name for pair in found(text).pairs] == ["Linear", "Square", "Net", "Flipped", "Double"]
 
 
+def test_a_class_that_cannot_be_made_or_tried_is_told_and_takes_no_other_with_it(found):
+    text = """
+import sys
+from typing import Protocol
+class Dense:
+    def __init__(self, config): self.W = config.W
+    def forward(self, x): return x @ self.W
+    def backward(self, dout): return dout @ self.W
+class Leaving(Dense):
+    def __init__(self): sys.exit()
+class Quitting:
+    def forward(self, x): sys.exit()
+    def backward(self, dout): return dout
+class Either(Protocol):
+    def forward(self, x): ...
+    def backward(self, dout): ...
+class Same:
+    def forward(self, x): return x
+    def backward(self, dout): return dout
+"""
+    pairs = found(text).pairs
+    reports = {pair.name: sweep(pair) for pair in pairs}
+    assert {name: report.verdict for name, report in reports.items()} == {
+        "Leaving": "vacuous", "Quitting": "vacuous", "Same": "pass"
+    }  # fmt: skip
+    assert "(SystemExit: )" in reports["Leaving"].message
+    alone = sweep(found(text[: text.index("class Leaving")]).pairs[0])
+    assert "small numbers do not make a Dense (AttributeError: 'int' object has no attribute 'W')" in alone.message
+
+
 def test_looking_for_inputs_leaves_the_global_generator_as_it_was(found):
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     for pair in found(CLASSES).pairs:
