@@ -251,6 +251,10 @@ def assert_gradients(target: Any, *inputs: Any, **options: Any) -> None:
     >>> assert_gradients((lambda x: (3 * x, None), lambda dout, cache: 3 * dout), np.ones(4))
     """
     __tracebackhide__ = True  # pytest shows the caller's line
+    if isinstance(target, tuple) and len(target) != 2:
+        raise ValueError(
+            f"target must be a layer, a loss or a tuple (forward, backward); got a tuple of {len(target)}"
+        )
     if isinstance(target, tuple):
         report = check(*target, *inputs, **options)
     elif hasattr(target, "forward"):

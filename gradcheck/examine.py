@@ -33,6 +33,7 @@ class Options(NamedTuple):
 def examine(subject: Any, options: Options) -> Report:
     """Check one subject (see `subjects` and `objects`) at its point, and a layer in its other mode if that differs."""
     started = time.perf_counter()
+    _check_options(options)
     rng = options.rng
     if not isinstance(rng, np.random.Generator):
         # A stream of its own: from default_rng(0) itself dout would equal an x drawn there, which batch norm cancels.
@@ -56,6 +57,15 @@ def examine(subject: Any, options: Options) -> Report:
             report.notes += subject.notes()
     report.seconds = time.perf_counter() - started
     return report
+
+
+def _check_options(options: Options) -> None:
+    if not isinstance(options.rng, (int, np.integer, np.random.Generator)):
+        raise TypeError(f"rng must be a numpy.random.Generator or a seed, such as 0; got {options.rng!r}")
+    for name, least in (("directions", 1), ("entries", 5)):
+        value = getattr(options, name)
+        if not isinstance(value, (int, np.integer)) or value < least:
+            raise ValueError(f"{name} must be a whole number of at least {least}; got {value!r}")
 
 
 def _check_other_mode(
@@ -96,7 +106,14 @@ def _nothing(subject: Any) -> Finding:
     unfinished = getattr(subject, "unfinished", "")
     if unfinished:
         return Finding("not_implemented", "unfinished", unfinished)
-    return Finding("vacuous", "", "nothing to check: no floating-point input and no parameter")
+    text = "nothing to check: no floating-point input and no parameter"
+    given = [f"{name} is {_kind(value)}" for name, value in zip(*subject.everything())]
+    hint = f" ({', '.join(given)}): pass arrays of floats" if given else ""
+    return Finding("vacuous", "", text + hint)
+
+
+def _kind(value: Any) -> str:
+    return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"of type {type(value).__name__}"
 
 
 class _Stopped(Exception):

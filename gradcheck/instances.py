@@ -189,7 +189,7 @@ def _arguments_of(cls: type) -> tuple[list[dict[str, Any]], str]:
                 _make(cls, values)
                 accepted.append(values)
         except (Exception, SystemExit) as error:  # these do not fit together
-            raised = f"{type(error).__name__}: {error}"
+            raised = f"it needs {error}" if isinstance(error, Lacking) else f"{type(error).__name__}: {error}"
     return accepted, raised
 
 

@@ -301,6 +301,27 @@ def test_backward_may_be_a_closure_or_need_no_cache():
     assert not check(lambda x: (3 * x, lambda dout: 2 * dout), None, draw(4))
 
 
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"directions": 0}, ValueError, "directions must be a whole number of at least 1; got 0"),
+        ({"entries": 4}, ValueError, "entries must be a whole number of at least 5; got 4"),
+        ({"rng": None}, TypeError, "rng must be a numpy.random.Generator or a seed, such as 0; got None"),
+    ],
+)
+def test_options_without_which_nothing_is_checked_are_refused(options, error, said):
+    with pytest.raises(error, match=said):
+        check(lambda x: (x, None), lambda dout, cache: 2 * dout, np.ones(3), **options)
+    with pytest.raises(ValueError, match=r"a tuple \(forward, backward\); got a tuple of 3"):
+        assert_gradients((np.sin, np.cos, np.tan), np.ones(3))
+
+
+def test_what_is_no_array_of_floats_is_named_where_there_is_no_other():
+    report = check(lambda x, y: (x, None), lambda dout, cache: dout, [1.0, 2.0], np.ones(2, complex))
+    assert report.verdict == "vacuous"
+    assert "(x is of type list, y is an array of complex128): pass arrays of floats" in report.message
+
+
 def test_wrt_chooses_the_arguments():
     report = check(affine_forward, lambda d, c: d @ c[1].T, *AFFINE[1], wrt=["x"])
     assert report
