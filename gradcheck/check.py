@@ -252,9 +252,7 @@ def assert_gradients(target: Any, *inputs: Any, **options: Any) -> None:
     """
     __tracebackhide__ = True  # pytest shows the caller's line
     if isinstance(target, tuple) and len(target) != 2:
-        raise ValueError(
-            f"target must be a layer, a loss or a tuple (forward, backward); got a tuple of {len(target)}"
-        )
+        raise ValueError(f"target must be a layer, a loss or a tuple (forward, backward); got a tuple of {len(target)}")
     if isinstance(target, tuple):
         report = check(*target, *inputs, **options)
     elif hasattr(target, "forward"):
