@@ -196,10 +196,11 @@ def _as_used(layer: Any, values: Sequence[Any]) -> tuple[Any, set[str]]:
     """A copy whose every W has its dW from the start, not from its first backward on; and the names of what is no W.
 
     What an earlier forward left, its input with the gradient of that, forward itself puts another array in place of.
+    A number W becomes an array, where backward gives it a dW.
     """
     trial, copied = copy.deepcopy(layer), copy.deepcopy(layer)
     owners = [(prefix, owner, _arrays_of(owner)) for prefix, owner in owners_in(trial)]
-    if not any(arrays for _, _, arrays in owners):
+    if not any(arrays or _numbers_of(owner) for _, owner, arrays in owners):
         return layer, set()
     left: set[str] = set()
     with replaying([layer.forward, layer.backward]):
@@ -217,7 +218,24 @@ def _as_used(layer: Any, values: Sequence[Any]) -> tuple[Any, set[str]]:
             gradient = gradient_of(owner, name)
             if gradient and not hasattr(own, gradient):
                 setattr(own, gradient, np.zeros_like(array))
+        for name, number in _numbers_of(own).items():
+            gradient = gradient_of(owner, name)
+            if gradient is None or vars(owner).get(name) is not number:
+                continue
+            found = getattr(owner, gradient)
+            if _is_number(found) and found is not getattr(own, gradient, None):
+                setattr(own, name, np.array(number))
+                setattr(own, gradient, np.zeros(()))
     return copied, left
+
+
+def _numbers_of(owner: Any) -> dict[str, Any]:
+    """Attributes that are plain floats and may be parameters."""
+    return {name: value for name, value in getattr(owner, "__dict__", {}).items() if _is_number(value)}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (float, np.floating))
 
 
 def _arrays_of(owner: Any) -> dict[str, np.ndarray]:

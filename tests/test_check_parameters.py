@@ -96,6 +96,28 @@ def test_a_wrong_gradient_is_found_wherever_the_weights_are_kept(make):
     assert [round(part.worst.ratio, 3) for part in wrong.arguments if part.worst] == [7.0]
 
 
+class PReLU:
+    """A slope that is a number, as its gradient is; and a time with a step, which is no gradient."""
+
+    def __init__(self, factor=1.0):
+        self.a, self.da, self.t, self.dt, self.factor = 0.25, 0.0, 1.0, 0.1, factor
+
+    def forward(self, x):
+        self.x = x
+        return self.t * np.where(x > 0, x, self.a * x)
+
+    def backward(self, dout):
+        self.da = self.t * self.factor * float((dout * np.minimum(self.x, 0)).sum())
+        return self.t * np.where(self.x > 0, dout, self.a * dout)
+
+
+def test_a_number_with_a_gradient_is_a_parameter():
+    right, wrong = check_layer(PReLU(), X), check_layer(PReLU(2.0), X)
+    assert {a.name: a.verdict for a in right.arguments} == {"x": "pass", "a": "pass"}
+    assert {a.name: a.verdict for a in wrong.arguments} == {"x": "pass", "a": "fail"}
+    assert wrong.cause == "scale-factor"
+
+
 def test_what_an_earlier_call_left_in_the_layer_is_no_parameter():
     layer = Arrays()
     layer.backward(layer.forward(np.ones((5, 3))))
