@@ -33,7 +33,7 @@ class Flatten(Layer):
                 f"x must have shape (N, d1, ..., dk); got {x.shape}. Add the axis of examples with x[None]"
             )
         self.cache = x
-        if not x[:1].flags.c_contiguous:
+        if x.ndim > 2 and not x[:1].flags.c_contiguous:
             x = np.empty(x.shape, x.dtype)
             rearrange(self.cache, x)
         return x.reshape(len(x), math.prod(x.shape[1:]))  # never -1, which is undecided where N = 0
