@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import settings
-from .inputs import Setting, Values, documented, fitting, searched
+from .inputs import Setting, Values, at_other_options, documented, fitting, searched
 from .instances import Instance, NetLoss, net_settings
 from .load import HOUSE
 from .pairs import Pair, required
@@ -52,11 +52,13 @@ def plan(pair: Pair, seed: int = 0) -> Plan:
         return Plan(usual, known.difference)
     told_fit, told = fitting(pair, [documented(pair, seed)], seed)
     if told_fit > 0:
-        return Plan(told, exercise(pair, told[0], seed) if type(pair) is Pair else None)
+        known_exercise = exercise(pair, told[0], seed) if type(pair) is Pair else None
+        return Plan(told if known_exercise else [*told, *at_other_options(pair, told[0], seed)], known_exercise)
     found = searched(pair, seed, pair.sizes if isinstance(pair, Instance) else ())
     if known and fit == 0 and not found:
         return Plan(usual, known.difference)
-    return Plan(found or (told if type(pair) is Pair else []), None)
+    others = [changed for setting in found for changed in at_other_options(pair, setting, seed)]
+    return Plan([*found, *others] or (told if type(pair) is Pair else []), None)
 
 
 def family(pair: Pair) -> Family | None:

@@ -128,6 +128,21 @@ def _is_numeric(out: Any) -> bool:
     return isinstance(out, (np.ndarray, np.generic, float, int)) and np.asarray(out).dtype.kind in "fiu"
 
 
+def at_other_options(pair: Pair, setting: Setting, seed: int = 0) -> list[Setting]:
+    """The same once more with all options that are fractions changed, if forward takes that: 0.01 of a slope, an eps.
+
+    A backward in which such a number is written out is right for the default alone.
+    """
+    parameters = inspect.signature(pair.forward).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty}
+    fractions = {name: 0.7 * value or 0.3 for name, value in defaults.items() if type(value) is float}
+    if not fractions:
+        return []
+    text = ", ".join([setting.text, *(f"{name} {value:g}" for name, value in fractions.items())])
+    changed = Setting(text, lambda rng: {**setting.draw(rng), **copy.deepcopy(defaults), **fractions}, usual=False)
+    return [changed] if _fit(pair, changed.arguments(pair, seed)) > 0 else []
+
+
 # --- from the docstring
 
 SIZES = {"N": 4, "D": 3, "M": 5, "T": 2, "H": 6, "C": 3, "V": 7, "F": 4, "K": 3, "W": 5, "HH": 3, "WW": 2, "G": 1}

@@ -295,6 +295,21 @@ def test_shapes_are_searched_where_nothing_tells_them(found):
     assert sweep(pair).verdict == "pass"
 
 
+def test_a_number_written_out_in_backward_is_found_by_another_value_of_the_option(found):
+    text = """
+import numpy as np
+def bent_forward(x, name="bent", slope=0.01):
+    return np.where(x > 0, x, slope * x), (x, slope)
+def bent_backward(dout, cache):
+    return dout * np.where(cache[0] > 0, 1, cache[1])
+"""
+    right, wrong = (sweep(found(t).pairs[0]) for t in (text, text.replace("cache[1])", "0.01)")))
+    assert (right.verdict, right.tried) == ("pass", ["x (4, 3)", "x (4, 3), slope 0.007"])
+    assert (wrong.verdict, wrong.failed) == ("fail", ["x (4, 3), slope 0.007"])
+    refusing = text.replace("    return np.where(x", "    assert slope == 0.01\n    return np.where(x")
+    assert sweep(found(refusing).pairs[0]).tried == ["x (4, 3)"]
+
+
 def test_a_search_that_finds_nothing_says_what_to_do(found):
     (pair,) = found("def f_forward(x): return x['key'], x\ndef f_backward(dout, cache): return dout\n").pairs
     report = sweep(pair)
