@@ -119,6 +119,21 @@ def test_of_a_layer_made_of_layers_the_part_at_fault_is_told():
     assert check_layer(Chain(Swish()), X)
 
 
+def test_a_part_in_a_dict_is_told_as_well():
+    class Named(Chain):
+        def __init__(self, part):
+            super().__init__(part)
+            self.named = {"first": self.__dict__.pop("parts")}
+
+        @property
+        def parts(self):
+            return self.named["first"]
+
+    report = check_layer(Named(WrongSwish()), X)
+    assert report.line == marked(WrongSwish.backward)
+    assert report.why.evidence.startswith("in WrongSwish, which it calls: ")
+
+
 def test_a_part_of_another_file_has_its_file_told(monkeypatch):
     monkeypatch.setattr(layers.Tanh, "backward", lambda self, dout: dout * self.cache, raising=True)
     report = check_layer(Chain(Swish()), X)
