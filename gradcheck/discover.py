@@ -8,7 +8,7 @@ import functools
 import inspect
 import re
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,19 @@ class Discovery:
     problems: list[Problem] = field(default_factory=list)
 
 
-def discover(path: Path) -> Discovery:
+def discover(
+    path: Path, *, without: Collection[str] = (), trying: Callable[[str], None] = lambda name: None
+) -> Discovery:
     """Load a file and pair its functions; enter `load.sandboxed` first, and stay in it to call them.
+
+    Parameters
+    ----------
+    path : Path
+        A Python file.
+    without : collection of str
+        Names of classes to leave alone.
+    trying : callable
+        Called with the name of each class before an object of it is made and its forward run, which may never end.
 
     Raises
     ------
@@ -50,7 +61,10 @@ def discover(path: Path) -> Discovery:
     problems += _unpaired(functions, pairs, alone)
     own = [value for value in vars(module).values() if getattr(value, "__module__", None) == module.__name__]
     classes = [value for value in dict.fromkeys(filter(inspect.isclass, own)) if _is_differentiable(value)]
-    pairs += instances_of(classes, file)
+    for cls in classes:
+        if cls.__name__ not in without:
+            trying(cls.__name__)
+            pairs += instances_of(cls, file, is_base=any(cls in other.__mro__[1:] for other in classes))
     return Discovery(sorted(pairs, key=lambda pair: pair.line), problems)
 
 

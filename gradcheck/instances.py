@@ -78,20 +78,18 @@ class Unmade(Pair):
         return Report(self.name, findings=[Finding("vacuous", "", self.reason)])
 
 
-def instances_of(classes: list[type], file: str) -> Iterator[Pair]:
-    """A pair for each class that is not there for others to build on alone."""
-    for cls in classes:
-        accepted, raised = _arguments_of(cls)
-        pairs = [pair for values in accepted if (pair := _pair_of(styles.uniform(cls), values, file))]
-        chosen = next(filter(_accepts, pairs), pairs[0] if pairs else None)
-        is_base = any(cls in other.__mro__[1:] for other in classes)
-        if is_base and (chosen is None or not _works(chosen)):
-            continue
-        found = chosen if accepted else _unmade(cls, raised, file)
-        if found is not None:
-            yield found
-        if isinstance(chosen, NetLoss):
-            yield from _with_options(cls, accepted[0], file)
+def instances_of(cls: type, file: str, *, is_base: bool) -> Iterator[Pair]:
+    """A pair for a class, of a net one for each option; none if it `is_base` of others and does nothing itself."""
+    accepted, raised = _arguments_of(cls)
+    pairs = [pair for values in accepted if (pair := _pair_of(styles.uniform(cls), values, file))]
+    chosen = next(filter(_accepts, pairs), pairs[0] if pairs else None)
+    if is_base and (chosen is None or not _works(chosen)):
+        return
+    found = chosen if accepted else _unmade(cls, raised, file)
+    if found is not None:
+        yield found
+    if isinstance(chosen, NetLoss):
+        yield from _with_options(cls, accepted[0], file)
 
 
 def _unmade(cls: type, raised: str, file: str) -> Unmade | None:

@@ -50,26 +50,30 @@ def run(file: Path, order: dict[str, Any], timeout: float, stop: threading.Event
 def steps(file: Path, order: dict[str, Any], timeout: float, stop: threading.Event | None = None) -> Iterator[Checked]:
     """Check a file, each result as soon as it is there.
 
-    A pair that takes more than `timeout` seconds, or ends the process, is an error; the others go on.
+    A pair, or a class that is tried, that takes more than `timeout` seconds, or ends the process, is an error; the
+    others go on.
 
     Parameters
     ----------
     file : Path
         A Python file.
     order : dict
-        See `worker.events`; `file` and `done` are filled in here.
+        See `worker.events`; `file`, `done` and `without` are filled in here.
     timeout : float > 0
-        Seconds for the import, and for each pair.
+        Seconds for the import, for each class to be tried, and for each pair.
     stop : threading.Event, optional
         Once it is set, the check under way is given up, and no other begun.
     """
     stop = stop or threading.Event()
-    name, done = str(file), list[str]()
+    name, done, without = str(file), list[str](), list[str]()
     names: list[str] | None = None
     while not stop.is_set():
-        why = ""
-        for event in _events({**order, "file": name, "done": done}, timeout, stop):
-            if "names" in event:
+        why = trying = ""
+        for event in _events({**order, "file": name, "done": done, "without": without}, timeout, stop):
+            if "trying" in event:
+                trying = event["trying"]
+            elif "names" in event:
+                trying = ""
                 if names is None:
                     yield Checked(name, errors=event["errors"], found=event["found"])
                 names = event["names"]
@@ -83,13 +87,18 @@ def steps(file: Path, order: dict[str, Any], timeout: float, stop: threading.Eve
                 why = event["interrupted"]
         if not why:
             return
+        if trying:
+            without.append(trying)
+            wanted = order["names"] is None or trying in order["names"]
+            if wanted:
+                yield _interrupted(name, trying, f"making one and running its forward {why}", {trying: [trying]})
+            continue
         left = [pair for pair in names or () if pair not in done]
         if not left:
             yield Checked(name, errors=[{"file": name, "message": f"importing it {why}", "line": None}])
             return
-        message = f"checking it {why}"
         done.append(left[0])
-        yield Checked(name, checks=[_interrupted(name, left[0], message)], texts=[f"{left[0]}: error\n  {message}"])
+        yield _interrupted(name, left[0], f"checking it {why}")
 
 
 def _events(order: dict[str, Any], timeout: float, stop: threading.Event) -> Iterator[dict[str, Any]]:
@@ -138,10 +147,11 @@ def _read(process: subprocess.Popen[str], lines: queue.Queue[str]) -> None:
     lines.put("")
 
 
-def _interrupted(file: str, name: str, message: str) -> dict[str, Any]:
-    """The record of a pair whose check did not come to its end."""
-    return {
+def _interrupted(file: str, name: str, message: str, found: dict[str, list[str]] | None = None) -> Checked:
+    """A pair whose check did not come to its end; `found` if its name has not been told yet."""
+    record: dict[str, Any] = {
         "file": file, "name": name, "forward": None, "backward": None, "verdict": "error", "message": message,
         "cause": "raises", "line": None, "statement": None, "repair": None, "forward_matches_reference": None,
         "notes": [], "settings": {"tried": [], "failed": []}, "arguments": [], "seconds": 0.0,
     }  # fmt: skip
+    return Checked(file, found=found or {}, checks=[record], texts=[f"{name}: error\n  {message}"])

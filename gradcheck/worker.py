@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +26,25 @@ from .why import failing_case
 FILE_SECONDS = 50.0  # for a file, of which the search of a fix gets a third of what is left
 
 
-def events(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def events(
+    order: dict[str, Any], say: Callable[[dict[str, Any]], None] = lambda event: None
+) -> Iterator[dict[str, Any]]:
     """What is found in a file: first its problems and the names of its pairs, then a record for each pair.
 
     Parameters
     ----------
     order : dict
-        What to do: `file`, `names` (None for all), `done` (names not to check again), `seed`, `quick`, `list`,
-        `inputs` (a file, or None), `colour`, `tell`, `width` (see `Report.format`), `repair` (seconds),
-        `explain` (whether to walk through each pair).
+        What to do: `file`, `names` (None for all), `done` (names not to check again), `without` (classes not to try),
+        `seed`, `quick`, `list`, `inputs` (a file, or None), `colour`, `tell`, `width` (see `Report.format`), `repair`
+        (seconds), `explain` (whether to walk through each pair).
+    say : callable
+        Is given an event for each class before it is tried.
     """
     cs231n.ours()
     started = time.perf_counter()
     path = Path(order["file"])
     with sandboxed(path):
-        found = discover(path)
+        found = discover(path, without=order["without"], trying=lambda name: say({"trying": name}))
         chosen = [pair for pair in found.pairs if order["names"] is None or called(pair) & set(order["names"])]
         yield _contents(found, chosen)
         given = given_settings(order["inputs"]) if order["inputs"] else {}
@@ -102,8 +106,12 @@ def main() -> None:
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out, open(os.devnull, "r+") as nowhere:
         for descriptor in (0, 1, 2):
             os.dup2(nowhere.fileno(), descriptor)
-        for event in events(order):
+
+        def say(event: dict[str, Any]) -> None:
             print(json.dumps(event), file=out, flush=True)
+
+        for event in events(order, say):
+            say(event)
 
 
 if __name__ == "__main__":

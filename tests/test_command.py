@@ -236,6 +236,27 @@ def test_a_pair_without_end_costs_only_itself(write):
     assert "took more than 2.5 s" in checked.checks[1]["message"]
 
 
+@pytest.mark.parametrize("end", ["while True: pass", "os._exit(7)"])
+@pytest.mark.parametrize("method", ["__init__(self)", "forward(self, x)"])
+def test_a_class_that_never_ends_or_ends_the_process_costs_itself_alone(write, end, method):
+    text = f"""
+import os
+class Ending:
+    def forward(self, x): return x
+    def backward(self, dout): return dout
+    def {method}:
+        {end}
+class Same:
+    def forward(self, x): return x
+    def backward(self, dout): return dout
+"""
+    checked = run(Path(write(text)), order(), timeout=2.0)
+    assert {record["name"]: record["verdict"] for record in checked.checks} == {"Ending": "error", "Same": "pass"}
+    assert checked.found == {"Ending": ["Ending"], "Same": ["Same", "Same.backward", "Same.forward"]}
+    checked = run(Path(write(text)), order(names=["Same"]), timeout=2.0)
+    assert [record["name"] for record in checked.checks] == ["Same"]
+
+
 def test_a_pair_that_ends_the_process_costs_only_itself(write):
     text = "import os\ndef end_forward(x):\n    os._exit(7)\ndef end_backward(dout, cache):\n    return dout\n" + RIGHT
     checked = run(Path(write(text)), order(), timeout=30)
