@@ -25,10 +25,10 @@ from .load import read
 from .objects import Net
 from .place import Change, Place
 from .rewrite import Body, Edit, Text, edits_between
-from .samples import Sample
+from .samples import Sample, TimeUp
 
 ELSEWHERE = 10  # kinds that an edit on another line than the suspect one has to be likelier by
-WAITS = 6  # seconds to wait for one of a processor's time, which others may share
+WAITS = 15  # seconds to wait for one of a processor's time, which others may share
 
 
 class Amended(NamedTuple):
@@ -111,6 +111,11 @@ def amend(
         Whether it is known that this is the line; else likelier kinds of edits come first on other lines too.
     seconds : float > 0, default 2
         Of a processor's time, after which the search is given up.
+
+    Raises
+    ------
+    TimeUp
+        If it is given up.
     """
     return _apart(lambda: _search(sample, passes, suspect, 100 if certain else ELSEWHERE), seconds)
 
@@ -142,7 +147,7 @@ def _search(
 def _apart(search: Callable[[], Any], seconds: float) -> Any:
     """What a search returns, run in a forked process for so many seconds of a processor's time.
 
-    None if it takes longer, crashes, or cannot be forked.
+    None if it crashes, or cannot be forked; TimeUp is raised if it takes longer.
     """
     if not hasattr(os, "fork"):
         return None
@@ -158,15 +163,14 @@ def _apart(search: Callable[[], Any], seconds: float) -> Any:
             os.write(theirs, pickle.dumps(search()))  # a few lines: less than a pipe holds
         os._exit(0)
     os.close(theirs)
-    try:
-        ready, _, _ = select.select([ours], [], [], WAITS * seconds)
-        return pickle.loads(os.read(ours, 1 << 16)) if ready else None
-    except (EOFError, pickle.UnpicklingError):
-        return None
-    finally:
-        os.close(ours)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+    ready, _, _ = select.select([ours], [], [], WAITS * seconds)
+    found = os.read(ours, 1 << 16) if ready else b""
+    os.close(ours)
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if not ready or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGPROF):
+        raise TimeUp
+    return pickle.loads(found) if found else None
 
 
 def _is_right(sample: Sample) -> bool:

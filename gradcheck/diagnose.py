@@ -60,7 +60,7 @@ def diagnose(pair: Pair, settings: Sequence[Setting], *, seed: int = 0, seconds:
     seed : int, default 0
         Of the draws.
     seconds : float, default 3
-        After which the search is given up.
+        Of the processor's time, after which the search is given up.
 
     Returns
     -------

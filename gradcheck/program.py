@@ -24,31 +24,36 @@ class TimeUp(BaseException):
 
 
 class Clock:
-    """Stops what runs too long, from within its loops."""
+    """Stops what runs too long, from within its loops.
+
+    It counts the processor's time: what is found does not depend on what else the machine does. `ran_out` is whether a
+    search has ended for want of it.
+    """
 
     def __init__(self, seconds: float) -> None:
-        self.end = self._limit = time.perf_counter() + seconds
+        self.end = self._limit = time.thread_time() + seconds
+        self.ran_out = False
 
     def tick(self, turns: Iterable[Any] | None = None) -> Any:
         """The turns of a loop, each after a look at the clock; True where there are none."""
-        if time.perf_counter() > self._limit:
+        if time.thread_time() > self._limit:
             raise TimeUp
         return True if turns is None else self._each(turns)
 
     def _each(self, turns: Iterable[Any]) -> Iterator[Any]:
         for turn in turns:
-            if time.perf_counter() > self._limit:
+            if time.thread_time() > self._limit:
                 raise TimeUp
             yield turn
 
     @property
     def left(self) -> float:
-        return self.end - time.perf_counter()
+        return self.end - time.thread_time()
 
     @contextlib.contextmanager
     def limited(self, seconds: float) -> Iterator[None]:
         before = self._limit
-        self._limit = min(before, time.perf_counter() + seconds)
+        self._limit = min(before, time.thread_time() + seconds)
         try:
             yield
         finally:

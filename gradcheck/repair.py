@@ -60,6 +60,7 @@ def repair(
     *,
     seed: int = 0,
     seconds: float = 8.0,
+    clock: Clock | None = None,
     suspects: Sequence[int] = (),
     failing: Sequence[str] | None = None,
     cause: str | None = None,
@@ -76,7 +77,9 @@ def repair(
     seed : int, default 0
         Of inputs, dout and directions.
     seconds : float > 0, default 8
-        After which the search is given up.
+        Of the processor's time, after which the search is given up.
+    clock : Clock, optional
+        In place of `seconds`; it knows afterwards whether they were enough.
     suspects : sequence of int, optional
         Lines to edit first.
     failing : sequence of str, optional
@@ -95,16 +98,20 @@ def repair(
     """
     if type(pair) is not Pair:
         return None
+    clock = clock or Clock(seconds)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            search = _Search(pair, settings, seed, seconds, suspects, failing, cause, forward)
+            search = _Search(pair, settings, seed, clock, suspects, failing, cause, forward)
             try:
                 return search.run()
             finally:
                 search.rewind()
-    except (Exception, TimeUp):  # code in no form to be edited: without a source, made by other code
-        return None
+    except TimeUp:
+        clock.ran_out = True
+    except Exception:  # code in no form to be edited: without a source, made by other code
+        pass
+    return None
 
 
 class _Search:
@@ -115,14 +122,14 @@ class _Search:
         pair: Pair,
         settings: Sequence[Setting],
         seed: int,
-        seconds: float,
+        clock: Clock,
         suspects: Sequence[int],
         failing: Sequence[str] | None,
         cause: str | None,
         forward: Right | None,
     ) -> None:
         self.seed, self.suspects, self.known, self.cause, self.forward = seed, set(suspects), failing, cause, forward
-        self.clock = Clock(seconds)
+        self.clock = clock
         self.program = Program(pair, self.clock.tick)
         self.rewind = snapshot_generators([pair.forward, *([pair.backward] if pair.backward else [])])
         written = Text(self.program.text)
@@ -166,13 +173,14 @@ class _Search:
         """Go through all edits of a text; then go on from those that mended a part."""
         case, written = self._case(trial), Text(text)
         ticks = self.program.ticks(written)
-        started = time.perf_counter()
+        started = time.thread_time()
         base = self._progress(self.program.pair(written.replaced(ticks)), case, trial)
-        self._patience = min(PATIENCE, 0.05 + 20 * (time.perf_counter() - started))
+        self._patience = min(PATIENCE, 0.05 + 20 * (time.thread_time() - started))
         found: list[tuple[Score, int, int, Change]] = []
         share = until if len(done) + 1 == DEPTH else started + 0.5 * (until - started)
         for n, change in enumerate(self._candidates(written, case)):
-            if time.perf_counter() > (share if found else until):
+            if time.thread_time() > (share if found else until):
+                self.clock.ran_out = True
                 break
             new = written.replaced([*change.spans, *ticks])
             if new in self._seen:
@@ -192,7 +200,7 @@ class _Search:
             apart.setdefault(tuple(start for start, _, _ in change.spans), (failed, change))
         beam = list(apart.values())[:BEAM]
         for k, (failed, change) in enumerate(beam):
-            now = time.perf_counter()
+            now = time.thread_time()
             new = written.replaced(change.spans)
             repaired = self._level(new, failed, [*done, change], now + (until - now) / (len(beam) - k))
             if repaired:

@@ -85,6 +85,8 @@ class Why:
         Whole lines, each with "line", "before" and "after". With all of them every setting passes: that was tried.
     file : str
         The name of the file, where that is another one than that of what was checked.
+    ran_out : bool
+        Whether the search for an edit was given up after its time.
     """
 
     cause: str
@@ -95,6 +97,7 @@ class Why:
     cleared: list[str] = field(default_factory=list)
     edits: list[dict[str, Any]] = field(default_factory=list)
     file: str = ""
+    ran_out: bool = False
 
     def lines(self, tell: str) -> list[str]:
         """As text: the cause, the line and the fix, up to the one that may be told."""
@@ -113,7 +116,8 @@ class Why:
                 out += Edit(**edit).diff()
         elif level >= TELL.index("fix"):
             out += [f"try: {self.suggestion}"] if self.suggestion else []
-            out.append("no edit was found that makes every setting pass")
+            given_up = "; the search was given up after its time" if self.ran_out else ""
+            out.append(f"no edit was found that makes every setting pass{given_up}")
         return out
 
 

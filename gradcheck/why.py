@@ -9,6 +9,7 @@ import inspect
 import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from .inputs import Setting
 from .instrument import statement_at, tree_of
 from .origin import origin
 from .pairs import Pair
+from .program import Clock
 from .repair import Repair, repair
 from .report import Report, Why
 from .reruns import forward_judge
@@ -50,11 +52,11 @@ def reason(
     seed : int, default 0
         Of the draws.
     seconds : float, default 8
-        For all this; half of it at least for the search of a repair. 0 for no such search.
+        Of the processor's time, for all this; half of it at least for the search of a repair. 0 for no such search.
     """
     if report.verdict not in ACCUSED:
         return None
-    started = time.perf_counter()
+    started = time.thread_time()
     failing = [setting for setting in settings if setting.text in report.failed] or list(settings)
     case = failing_case(pair, failing, seed)
     accusation = _accused(case) if case else None
@@ -68,16 +70,19 @@ def reason(
     told = origin(cause, pair, case, shown, accusation.cleared if accusation else [])
     accused = [line for a in (within, accusation) if a for line in (a.line, *a.before)]
     suspects = [line for line in (told, shown, *accused) if line]
-    left = max(seconds - (time.perf_counter() - started), seconds / 2)
+    left = max(seconds - (time.thread_time() - started), seconds / 2)
     mend = functools.partial(
         repair, pair, list(settings), seed=seed, suspects=suspects, failing=report.failed, cause=cause
     )
     of_forward = diagnosis is not None and diagnosis.cause == "forward-mismatch"
     judge = forward_judge(pair, seed) if of_forward or report.forward_matches_reference is False else None
-    mended = mend(seconds=left if of_forward else left / 4, forward=judge) if judge and seconds else None
+    clocks = [Clock(left if of_forward else left / 4)] if judge else []
+    mended = mend(clock=clocks[0], forward=judge) if judge and seconds else None
     if mended is None and seconds and not of_forward:
-        mended = mend(seconds=left * 3 / 4 if judge else left)
-    return _together(pair, report, diagnosis, accusation, mended, guilty, told or shown)
+        clocks.append(Clock(left * 3 / 4 if judge else left))
+        mended = mend(clock=clocks[-1])
+    why = _together(pair, report, diagnosis, accusation, mended, guilty, told or shown)
+    return replace(why, ran_out=mended is None and any(clock.ran_out for clock in clocks))
 
 
 def at_inputs(report: Report, forward: Any, backward: Any, inputs: Sequence[Any]) -> Why | None:

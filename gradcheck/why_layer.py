@@ -75,7 +75,7 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
     if place is None and _home(layer):
         line = line_in(layer, sample.names[: sample.subject.n_inputs], wrong) or report.line
         place = (_home(layer), line) if line else None
-    mended = None
+    mended, ran_out = None, False
     if sample.error is None:
         others = accepted(sample, draw)
 
@@ -83,7 +83,10 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
             reports = (check_layer(layer, *values, wrt=wrt, why=False) for values in (inputs, *others))
             return all(report.verdict in OPEN for report in reports)
 
-        mended = amend(sample, passes, suspect=place, certain=certain)
+        try:
+            mended = amend(sample, passes, suspect=place, certain=certain)
+        except TimeUp:
+            ran_out = True
     if mended is not None:
         place = mended.file, mended.edits[0].line
     elif sample.error is None:
@@ -101,6 +104,7 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
         statement=statement_at(file, line) if line else "",
         file=Path(file).name if file not in ("", _home(layer)) else "",
         edits=[edit._asdict() for edit in mended.edits] if mended else [],
+        ran_out=ran_out,
     )
 
 

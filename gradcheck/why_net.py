@@ -17,7 +17,7 @@ from .methods import line_in
 from .objects import Net
 from .repair import OPEN
 from .report import Report, Why
-from .samples import Deadline, Sample
+from .samples import Deadline, Sample, TimeUp
 from .why import LARGE, NEARBY, WRONG, accepted, entries_of, like
 
 SECONDS = 20.0
@@ -51,7 +51,11 @@ def of_net(report: Report, net: Any, inputs: Sequence[Any]) -> Why | None:
     code = getattr(inspect.unwrap(net.loss), "__code__", None)
     file = code.co_filename if code else ""
     line = line_in(net, [], [part.name for part in report.arguments if part.verdict == "fail"]) or report.line
-    mended = amend(sample, passes, suspect=(file, line) if line else None)
+    mended, ran_out = None, False
+    try:
+        mended = amend(sample, passes, suspect=(file, line) if line else None)
+    except TimeUp:
+        ran_out = True
     place, line = (mended.file, mended.edits[0].line) if mended else (file, line)
     cause = found.cause if found is not None and found.cause not in ("unknown", "raises") else ""
     proven = mended.cause if mended and mended.cause != "wrong-term" else None
@@ -64,4 +68,5 @@ def of_net(report: Report, net: Any, inputs: Sequence[Any]) -> Why | None:
         statement=statement_at(place, line) if line else "",
         file=Path(place).name if place != file else "",
         edits=[edit._asdict() for edit in mended.edits] if mended else [],
+        ran_out=ran_out,
     )

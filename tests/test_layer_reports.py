@@ -1,6 +1,7 @@
 """The report on a wrong layer: the part at fault, the line in its class, a fix that was tried."""
 
 import inspect
+import itertools
 import os
 import time
 
@@ -13,7 +14,7 @@ from gradcheck.amend import _apart
 from gradcheck.linearity import first_unlinear
 from gradcheck.objects import LayerObject
 from gradcheck.reach import reaches
-from gradcheck.samples import Deadline, Sample
+from gradcheck.samples import Deadline, Sample, TimeUp
 from layers import Layer, Parameter
 
 X = np.random.default_rng(0).standard_normal((4, 3))
@@ -318,5 +319,8 @@ def test_a_factor_is_told_of_a_layer_whose_inputs_have_no_gradient(monkeypatch):
 
 def test_a_search_that_crashes_or_hangs_costs_no_more_than_itself():
     assert _apart(os.abort, 5.0) is None
-    assert _apart(lambda: time.sleep(60) or "too late", 0.3) is None  # were it waited for, this would be its answer
+    with pytest.raises(TimeUp):
+        _apart(lambda: time.sleep(60) or "too late", 0.1)  # were it waited for, this would be its answer
+    with pytest.raises(TimeUp):
+        _apart(lambda: [None for _ in itertools.count()], 0.3)
     assert _apart(lambda: "found", 5.0) == "found"

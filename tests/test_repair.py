@@ -1,5 +1,6 @@
 """A wrong backward is mended on its wrong line, and what mends it holds; nothing else is touched."""
 
+import itertools
 import textwrap
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from gradcheck.cs231n import plan
 from gradcheck.discover import discover
 from gradcheck.load import sandboxed
+from gradcheck.program import Clock
 from gradcheck.repair import repair
 from gradcheck.rewrite import Edit, apply
 from gradcheck.sweep import sweep
@@ -322,12 +324,6 @@ CAUSES = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def on_a_clock_of_its_own(monkeypatch):
-    """What is found in a given time must not depend on what else the machine does."""
-    monkeypatch.setattr(time, "perf_counter", time.thread_time)
-
-
 @pytest.fixture
 def pair_in(tmp_path):
     """The only pair of a file with this text."""
@@ -559,9 +555,17 @@ def test_what_no_edit_mends_is_given_up(pair_in):
     assert repair(pair, plan(pair).settings, seconds=0.5) is None
 
 
-def test_nothing_is_found_in_no_time(pair_in):
+def test_nothing_is_found_in_no_time_and_the_clock_knows(pair_in):
     pair = pair_in(WRONG["keepdims"])
-    assert repair(pair, plan(pair).settings, seconds=0) is None
+    clock = Clock(0)
+    assert repair(pair, plan(pair).settings, clock=clock) is None
+    assert clock.ran_out
+
+
+def test_what_is_found_does_not_depend_on_what_else_the_machine_does(pair_in, monkeypatch):
+    for name in ("time", "perf_counter", "monotonic"):
+        monkeypatch.setattr(time, name, itertools.count(0.0, 1000.0).__next__)
+    assert mended(pair_in(WRONG["keepdims"])) is not None
 
 
 def test_an_edit_that_makes_a_loop_endless_is_stopped(pair_in):

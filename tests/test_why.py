@@ -1,7 +1,6 @@
 """The line and the fix that are told: where the mistake is written, not where it comes to light."""
 
 import textwrap
-import time
 
 import pytest
 
@@ -178,12 +177,6 @@ SLIPS = {  # what is written, what stands there instead, the name of the pair, t
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def on_a_clock_of_its_own(monkeypatch):
-    """What is found in a given time must not depend on what else the machine does."""
-    monkeypatch.setattr(time, "perf_counter", time.thread_time)
-
-
 @pytest.fixture
 def report_of(tmp_path):
     def report(text, name, **options):
@@ -235,3 +228,9 @@ def test_a_name_that_is_not_packed_is_told_where_it_is_used(report_of):
     assert report.cause == "undefined-name"
     assert report.line == 15
     assert [edit["line"] for edit in report.why.edits] == [10, 14]
+
+
+def test_a_search_that_is_given_up_is_no_proof_that_there_is_no_edit(report_of):
+    report = report_of(RELU.replace("(x > 0)", "x"), "relu", repair=1e-6)
+    assert "given up" in report.format(tell="fix")
+    assert "given up" not in report_of(RELU.replace("(x > 0)", "x"), "relu", repair=0).format(tell="fix")
