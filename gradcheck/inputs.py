@@ -154,6 +154,7 @@ SCALARS = {
 }  # fmt: skip
 SHAPE = re.compile(r"(?:shape|size|dimensions?)\s*(?:is|of|:|=)?\s*`*\(([^()]*)\)`*", re.IGNORECASE)
 ENTRY = re.compile(r"^[\s*\-:]*(?:param\s+)?`*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)`*\s*(?::|--?|is\b)\s*(.*)$")
+INDICES = re.compile(r"idxs?|ix|ind(ex|exes|ices)|(\w+_)?(ids|tokens|indices)|words", re.IGNORECASE)
 INTEGRAL = re.compile(r"label|ind(?:ex|ices)|integer|\bints?\b|0\s*<=", re.IGNORECASE)
 
 
@@ -309,6 +310,8 @@ def _candidates(name: str, shapes: list[tuple[int, ...]]) -> list[Kind]:
         return [*several, ("int", (2, 4)), ("bit", (4, 3))]
     if name == "y_pred":
         return [("probability", (4, 3)), ("probability", (4,)), ("probability", (4, 1)), ("float", (4, 3))]
+    if INDICES.fullmatch(name):
+        return [("int", (2, 4)), ("int", (4,)), ("int", ())]
     if "mask" in name:
         return [("bool", shape) for shape in shapes]
     if name in ("b", "beta", "gamma") or name.startswith("b"):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .parameters import gradient_of, own_parameters, owners_in, parameters_of
+from .parameters import gradient_of, keys_of, own_parameters, owners_in, parameters_of
 from .state import arrays_in, guarded, replaying, same
 from .subjects import Inputs, Run, by_name, is_floating, is_numbers, names_of, outputs, takes_argument
 
@@ -200,7 +200,8 @@ def _as_used(layer: Any, values: Sequence[Any]) -> tuple[Any, set[str]]:
     """
     trial, copied = copy.deepcopy(layer), copy.deepcopy(layer)
     owners = [(prefix, owner, _arrays_of(owner)) for prefix, owner in owners_in(trial)]
-    if not any(arrays or _numbers_of(owner) for _, owner, arrays in owners):
+    several = [{name: value for name, value in vars(owner).items() if keys_of(value)} for _, owner, _ in owners]
+    if not any(several) and not any(arrays or _numbers_of(owner) for _, owner, arrays in owners):
         return layer, set()
     left: set[str] = set()
     with replaying([layer.forward, layer.backward]):
@@ -210,14 +211,18 @@ def _as_used(layer: Any, values: Sequence[Any]) -> tuple[Any, set[str]]:
                 for name in [name for name, array in arrays.items() if vars(owner).get(name) is not array]:
                     if not _matters(layer, values, partial(_of_owner, i, name)):
                         left.add(f"{prefix}.{name}" if prefix else name)
-            trial.backward(*([np.ones_like(out)] if takes_argument(layer.backward) else []))
+                for name in [name for name, value in several[i].items() if vars(owner).get(name) is not value]:
+                    path = f"{prefix}.{name}" if prefix else name
+                    left |= {f"{path}[{key!r}]" for key in keys_of(several[i][name])}
+            outs = out if isinstance(out, tuple) else (out,)
+            trial.backward(*(map(np.ones_like, outs) if takes_argument(layer.backward) else ()))
         except Exception:  # the check itself says what it raises
             return layer, left
-    for (_, owner, arrays), (_, own) in zip(owners, owners_in(copied)):
-        for name, array in arrays.items():
+    for (_, owner, arrays), lists, (_, own) in zip(owners, several, owners_in(copied)):
+        for name, value in (arrays | lists).items():
             gradient = gradient_of(owner, name)
             if gradient and not hasattr(own, gradient):
-                setattr(own, gradient, np.zeros_like(array))
+                setattr(own, gradient, _zeros_like(value))
         for name, number in _numbers_of(own).items():
             gradient = gradient_of(owner, name)
             if gradient is None or vars(owner).get(name) is not number:
@@ -227,6 +232,13 @@ def _as_used(layer: Any, values: Sequence[Any]) -> tuple[Any, set[str]]:
                 setattr(own, name, np.array(number))
                 setattr(own, gradient, np.zeros(()))
     return copied, left
+
+
+def _zeros_like(value: Any) -> Any:
+    """Zeros in the form of an array, or of a list or dict of arrays."""
+    if isinstance(value, dict):
+        return {key: np.zeros_like(array) for key, array in value.items()}
+    return [*map(np.zeros_like, value)] if isinstance(value, list) else np.zeros_like(value)
 
 
 def _numbers_of(owner: Any) -> dict[str, Any]:

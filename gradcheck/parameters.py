@@ -78,6 +78,31 @@ class _Attribute:
         return getattr(self._owner, gradient_of(self._owner, self._name) or "", None)
 
 
+class _Element:
+    """A parameter in a list or dict W of its owner, its gradient at the same place of dW."""
+
+    def __init__(self, owner: Any, name: str, key: Any) -> None:
+        self._owner, self._name, self._key = owner, name, key
+
+    @property
+    def value(self) -> Any:
+        return getattr(self._owner, self._name)[self._key]
+
+    @value.setter
+    def value(self, value: np.ndarray) -> None:
+        getattr(self._owner, self._name)[self._key] = value
+
+    @property
+    def grad(self) -> Any:
+        grads: Any = getattr(self._owner, gradient_of(self._owner, self._name) or "", None)
+        shapes = _shapes(getattr(self._owner, self._name))
+        if isinstance(grads, list) and _shapes(grads) != shapes == _shapes(grads[::-1]):
+            grads = grads[::-1]  # appended on the way back
+        with contextlib.suppress(KeyError, IndexError, TypeError):
+            return grads[self._key]
+        return None
+
+
 def own_parameters(thing: Any) -> dict[str, Any]:
     """What has `value` and `grad` in the object itself, and what its ``parameters()`` returns, by name."""
     returned = _returned(thing)
@@ -130,9 +155,23 @@ def _returned(thing: Any) -> dict[str, Any] | None:
 
 
 def _pairs(thing: Any) -> dict[str, Any]:
-    """Items of `params` and `grads`, and attributes W with their dW."""
-    names = [name for name in getattr(thing, "__dict__", {}) if _has_gradient(thing, name)]
-    return _items(thing) | {name: _Attribute(thing, name) for name in names}
+    """Items of `params` and `grads`, and attributes W with their dW, which may be lists or dicts of arrays."""
+    names = [name for name in getattr(thing, "__dict__", {}) if gradient_of(thing, name)]
+    arrays = {name: _Attribute(thing, name) for name in names if is_floating(getattr(thing, name))}
+    elements = {
+        f"{name}[{key!r}]": _Element(thing, name, key) for name in names for key in keys_of(getattr(thing, name))
+    }
+    return _items(thing) | arrays | elements
+
+
+def keys_of(value: Any) -> list[Any]:
+    """The keys of a list or dict in which all are floating arrays; none of anything else."""
+    keys = [*value] if isinstance(value, dict) else [*range(len(value))] if isinstance(value, list) else []
+    return keys if all(is_floating(value[key]) for key in keys) else []
+
+
+def _shapes(arrays: Any) -> list[tuple[int, ...]]:
+    return [np.shape(array) for array in arrays]
 
 
 def _items(thing: Any) -> dict[str, Any]:
@@ -153,13 +192,10 @@ def _within(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _has_gradient(thing: Any, name: str) -> bool:
-    return is_floating(getattr(thing, name)) and gradient_of(thing, name) is not None
-
-
 def _names_of_gradient(name: str) -> list[str]:
     """What people call the gradient of a parameter."""
-    forms = ("d{}", "grad_{}", "{}_grad", "d_{}", "grad{}", "{}_gradient", "{}_gradients", "gradient_{}", "delta_{}")
+    forms = ("d{}", "grad_{}", "{}_grad", "d_{}", "grad{}", "{}_gradient", "{}_gradients", "gradient_{}", "delta_{}",
+             "g{}")  # fmt: skip
     return [form.format(name) for form in forms] + [f"d{name.lower()}"] * (name != name.lower())
 
 

@@ -1,5 +1,7 @@
 """A layer's weights are checked in whatever way it keeps them, and what is not checked is said."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,29 @@ class Dicts(Arrays):
         dx = super().backward(dout)
         self.grads = {"W": self.dW, "b": self.db}
         return dx
+
+
+class Lists:
+    """The same in a list or dict W with its dW, appended on the way back, or there from the start; two outputs."""
+
+    def __init__(self, factor=1.0, form="list"):
+        self.weights, self.factor, self.form = [W.copy(), np.ones(2)], factor, form
+        if form == "dict":
+            self.weights, self.gweights = {"W": W.copy(), "b": np.ones(2)}, {"W": None, "b": None}
+
+    def forward(self, x):
+        self.x, self.seen = x, [x.copy()]
+        w, b = self.weights.values() if self.form == "dict" else self.weights
+        return x @ w + b, x
+
+    def backward(self, dout, dsame):
+        dW, db = self.factor * (self.x.T @ dout), dout.sum(axis=0)
+        self.dseen = [dout]
+        if self.form == "dict":
+            self.gweights["W"], self.gweights["b"] = dW, db
+        else:
+            self.dweights = [db, dW] if self.form == "reversed" else [dW, db]
+        return dout @ (self.weights["W"] if self.form == "dict" else self.weights[0]).T + dsame
 
 
 class Listed(Layer):
@@ -86,7 +111,10 @@ class Within(Layer):
         return self.inner[0].backward(dout)
 
 
-@pytest.mark.parametrize("make", [Arrays, Dicts, Listed, Plain, Within])
+LISTS = [partial(Lists, form=form) for form in ("list", "reversed", "dict")]
+
+
+@pytest.mark.parametrize("make", [Arrays, Dicts, *LISTS, Listed, Plain, Within])
 def test_a_wrong_gradient_is_found_wherever_the_weights_are_kept(make):
     right, wrong = check_layer(make(), X, why=False), check_layer(make(7.0), X, why=False)
     assert right
@@ -124,6 +152,9 @@ def test_what_an_earlier_call_left_in_the_layer_is_no_parameter():
     report = check_layer(layer, X)
     assert report
     assert [part.name for part in report.arguments] == ["x", "W", "b"]
+    layer = Lists()
+    layer.backward(*layer.forward(np.ones((5, 3))))
+    assert [part.name for part in check_layer(layer, X).arguments] == ["x", "weights[0]", "weights[1]"]
 
 
 def test_an_array_without_a_gradient_is_said_not_to_be_checked():

@@ -56,6 +56,25 @@ def test_inputs_of_a_layer_of_one_size_fit_its_weights(report, shape):
     assert [len(part.name) for part in right.arguments] == [1, 1]
 
 
+@pytest.mark.parametrize("name", ["idx", "indices", "token_ids"])
+def test_indices_are_whole_numbers(report, name):
+    text = f"""
+    import numpy as np
+    class Rows:
+        def __init__(self, vocab_size, dim):
+            self.W = np.random.default_rng(0).standard_normal((vocab_size, dim))
+        def forward(self, {name}):
+            self.at = {name}
+            return self.W[self.at]
+        def backward(self, dout):
+            self.dW = np.zeros_like(self.W)
+            np.add.at(self.dW, self.at, dout)
+            return None
+    """
+    right, wrong = report(text), report(text.replace("np.add.at(self.dW, self.at, dout)", "self.dW[self.at] += dout"))
+    assert (right.verdict, wrong.verdict, wrong.cause) == ("pass", "fail", "overwritten")
+
+
 def test_a_forward_that_takes_none_of_the_inputs_tried_is_no_error(report):
     found = report(LAYER.format(shape=(4, 5), factor=1).replace("self.x = x", "raise ValueError('no')"))
     assert found.verdict == "vacuous"
