@@ -29,6 +29,7 @@ ELSEWHERE = (
     10  # kinds that an edit has to be likelier by than one on a suspect line, on the one that raises, or of the cause
 )
 BEAM = 3  # unfinished repairs to go on from
+KIN = {"config-hardcoded": "wrong-index", "wrong-local-derivative": "wrong-mask"}  # which edits show what numbers call
 PATIENCE = 2.0  # seconds for one candidate at one setting
 OPEN = {"pass", "inconclusive", "vacuous"}  # verdicts that accuse nobody
 
@@ -212,12 +213,12 @@ class _Search:
         places = self._places(text, case)
         ranked = [found for place in places for found in changes(place, contract=self.contract)]
         raising = {place.error_line for place in places if place.error_line}
-        likely = {self.cause, "wrong-index"} if self.cause == "config-hardcoded" else {self.cause}
+        likely = {self.cause, KIN.get(self.cause or "")}
         likely |= {None, "wrong-term"} if self.cause else {change.cause for _, change in ranked}  # these say no cause
 
         def order(found: tuple[int, Change]) -> int:
             lines = {text.line_of(start) for start, _, _ in found[1].spans}
-            unlikely = (not lines & self.suspects) + (not lines & raising) + (found[1].cause not in likely)
+            unlikely = (not lines <= self.suspects) + (not lines & raising) + (found[1].cause not in likely)
             return found[0] + ELSEWHERE * unlikely
 
         return [change for _, change in sorted(ranked, key=order)]

@@ -207,8 +207,9 @@ def test_a_fix_does_not_hide_the_cause_that_numbers_tell(report_of):
     assert [edit["after"].strip() for edit in report.why.edits] == ["cache = (xhat, std, gamma)"]
 
 
-def test_a_fix_is_written_where_the_mistake_is(report_of):
-    text = RELU.replace("dout, x):\n    dx", "dout, cache):\n    x = cache\n    dx").replace("(x > 0)", "x")
+@pytest.mark.parametrize("wrong", ["x", "(x < 0)"])
+def test_a_fix_is_written_where_the_mistake_is(wrong, report_of):
+    text = RELU.replace("dout, x):\n    dx", "dout, cache):\n    x = cache\n    dx").replace("(x > 0)", wrong)
     (edit,) = report_of(text, "relu").why.edits
     assert edit["after"].strip() == "dx = dout * (x > 0)"
 
