@@ -301,6 +301,17 @@ def test_backward_may_be_a_closure_or_need_no_cache():
     assert not check(lambda x: (3 * x, lambda dout: 2 * dout), None, draw(4))
 
 
+def test_a_gradient_that_is_the_rounding_of_larger_terms_is_not_accused():
+    def backward(dout, cache):
+        large = 1e10 * dout
+        return (1.1 * large + dout) - large - 0.1 * large
+
+    report = check(lambda x: (x, None), backward, draw(4, 3))
+    assert report.verdict == "inconclusive"
+    assert "rounding of larger terms that cancel" in str(report)
+    assert check(lambda x: (2 * x, None), backward, draw(4, 3)).verdict == "fail"
+
+
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [

@@ -299,6 +299,31 @@ def test_a_right_backward_is_linear_everywhere():
     assert first_unlinear(lambda: lambda douts: layer.backward(*douts), [np.ones_like(out)]) is None
 
 
+NOISE = np.random.default_rng(5)
+
+
+class Filling(Layer):
+    """Backward makes room first, in which there is whatever was there before."""
+
+    def __init__(self, room):
+        self.room = room
+
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, dout):
+        dx = self.room(dout.shape)
+        dx[...] = 2 * dout
+        return dx
+
+
+@pytest.mark.parametrize("room", [NOISE.standard_normal, lambda shape: np.full(shape, np.nan)])
+def test_what_is_not_filled_yet_is_not_taken_for_unlinear(room):
+    layer = Filling(room)
+    out = layer.forward(X)
+    assert first_unlinear(lambda: lambda douts: layer.backward(*douts), [np.ones_like(out)]) is None
+
+
 def test_the_first_statement_that_is_not_linear_is_found_in_what_is_called():
     layer = Chain(Clipping())
     out = layer.forward(X)
