@@ -92,6 +92,7 @@ def amend(
     *,
     suspect: tuple[str, int] | None = None,
     certain: bool = False,
+    contract: bool = False,
     seconds: float = 2.0,
 ) -> Amended | None:
     """Search for an edit with which a layer, or a net, passes; nothing is written.
@@ -109,6 +110,8 @@ def amend(
         File and line to edit first.
     certain : bool, default False
         Whether it is known that this is the line; else likelier kinds of edits come first on other lines too.
+    contract : bool, default False
+        Whether the values are right and only the contract is broken: then a copy is tried in every place.
     seconds : float > 0, default 2
         Of a processor's time, after which the search is given up.
 
@@ -117,11 +120,11 @@ def amend(
     TimeUp
         If it is given up.
     """
-    return _apart(lambda: _search(sample, passes, suspect, 100 if certain else ELSEWHERE), seconds)
+    return _apart(lambda: _search(sample, passes, suspect, 100 if certain else ELSEWHERE, contract), seconds)
 
 
 def _search(
-    sample: Sample, passes: Callable[[], bool], suspect: tuple[str, int] | None, elsewhere: int
+    sample: Sample, passes: Callable[[], bool], suspect: tuple[str, int] | None, elsewhere: int, contract: bool
 ) -> Amended | None:
     functions = functions_of(sample)
     wrong = [(k, sample.names[k], sample.x[k].shape, np.shape(sample.returned[k])) for k in sample.wrong
@@ -135,7 +138,9 @@ def _search(
             change,
         )
         for n, function in enumerate(functions)
-        for rank, change in changes(function.place(wrong, len(sample.names), is_main=n == 0, is_loss=is_loss))
+        for rank, change in changes(
+            function.place(wrong, len(sample.names), is_main=n == 0, is_loss=is_loss), contract=contract
+        )
     ]
     for _, _, function, change in sorted(candidates, key=lambda candidate: candidate[:2]):
         with contextlib.suppress(Exception), function.edited(change) as text:

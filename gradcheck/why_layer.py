@@ -37,7 +37,8 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
     Of a layer made of layers it is that of the part at fault. Where no edit mends it the line is that of the statement
     that goes into just what is wrong, or beside which the gradient of a parameter is due.
     """
-    if report.verdict not in WRONG or entries_of(inputs) > LARGE:
+    is_breach = report.verdict == "contract"  # whose cause and line the check itself has told
+    if not (is_breach or report.verdict in WRONG) or entries_of(inputs) > LARGE:
         return None
 
     def make(arguments: tuple[Any, ...], edit: Any) -> LayerObject:
@@ -61,7 +62,7 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
             )
     sample = Sample(make, tuple(inputs), 0, Deadline(SECONDS))
     try:
-        found = diagnose_subject(make, draw)
+        found = diagnose_subject(make, draw) if not is_breach else None
     except Exception:  # code that raises now and then
         found = None
     cause = found.cause if found is not None else "unknown"
@@ -84,12 +85,12 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
             return all(report.verdict in OPEN for report in reports)
 
         try:
-            mended = amend(sample, passes, suspect=place, certain=certain)
+            mended = amend(sample, passes, suspect=place, certain=certain, contract=is_breach)
         except TimeUp:
             ran_out = True
     if mended is not None:
         place = mended.file, mended.edits[0].line
-    elif sample.error is None:
+    elif sample.error is None and not is_breach:
         with contextlib.suppress(TimeUp):
             place = accused(sample, place if certain else None, no_dout=cause == "ignores-dout") or place
     if cause in ("unknown", "raises"):  # near inputs may be out of a layer's domain: the given ones are not
@@ -98,7 +99,7 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
     file, line = place or ("", None)
     return Why(
         cause,
-        evidence=found.evidence if found else "",
+        evidence=found.evidence if found else report.message if is_breach else "",
         suggestion=found.suggestion if found else "",
         line=line,
         statement=statement_at(file, line) if line else "",

@@ -113,6 +113,23 @@ def test_the_line_of_a_layer_is_that_of_an_edit_with_which_it_passes(layer, wher
     assert check_layer(layer, X).verdict == "fail"  # it was tried in memory, in another process
 
 
+class InPlace(Layer):
+    def forward(self, x):
+        self.cache = out = np.maximum(x, 0)
+        return out
+
+    def backward(self, dout):
+        dout[self.cache <= 0] = 0  # wrong
+        return dout
+
+
+def test_a_write_into_dout_has_its_line_and_a_copy_mends_it():
+    report = check_layer(InPlace(), X)
+    assert (report.verdict, report.cause, report.line) == ("contract", "mutates-dout", marked(InPlace.backward))
+    assert [edit["after"].strip()[:20] for edit in report.why.edits] == ["dout = dout.copy(); "]
+    assert str(report).count("writes into dout") == 1
+
+
 def test_of_a_layer_made_of_layers_the_part_at_fault_is_told():
     report = check_layer(Chain(WrongSwish()), X)
     assert report.line == marked(WrongSwish.backward)
