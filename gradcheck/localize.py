@@ -60,7 +60,7 @@ def locate(
     if worst is not None:
         result.worst, result.wrong = worst, len(accused)
         _describe(result, accused)
-        result.where = where(_mask(line, accused), _mask(line, entries), line.x) if len(accused) > 1 else ""
+        result.where = where(_mask(line, accused), _mask(line, entries), line.x, name) if len(accused) > 1 else ""
     elif accused or not excused:
         result.verdict = "inconclusive"
         result.notes.append("directions disagree, but no single entry could be shown to be wrong")

@@ -7,24 +7,26 @@ from collections.abc import Iterator
 import numpy as np
 
 
-def where(wrong: np.ndarray, checked: np.ndarray, x: np.ndarray) -> str:
-    """The plainest property that all wrong entries have, and no other entry that was compared; "" if none is found.
+def where(wrong: np.ndarray, checked: np.ndarray, x: np.ndarray, name: str) -> str:
+    """The plainest property that all wrong entries have, and no other entry that was compared.
 
-    `wrong` and `checked` are masks of the shape of `x`, the argument.
+    "" if none is found, or if all are wrong. `wrong` and `checked` are masks of the shape of `x`, the argument `name`.
     """
-    for text, there in _properties(x):
+    if np.array_equal(wrong, checked):
+        return ""
+    for text, there in _properties(x, name):
         if np.array_equal(there & checked, wrong):
             return text
-    for text, there in _properties(x):  # wrong there only, though not everywhere
+    for text, there in _properties(x, name):  # wrong there only, though not everywhere
         if not np.any(wrong & ~there) and there.sum() <= there.size / 2:
             return f"all {text}"
     return ""
 
 
-def _properties(x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    yield "where x < 0", x < 0
-    yield "where x > 0", x > 0
-    yield "where x = 0", x == 0
+def _properties(x: np.ndarray, name: str) -> Iterator[tuple[str, np.ndarray]]:
+    yield f"where {name} < 0", x < 0
+    yield f"where {name} > 0", x > 0
+    yield f"where {name} = 0", x == 0
     for axis, size in enumerate(x.shape):
         if size < 2:
             continue

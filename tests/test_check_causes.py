@@ -222,6 +222,15 @@ def test_the_line_is_that_of_the_code_under_test_and_not_of_numpy():
 # --- the report
 
 
+def test_that_all_entries_are_wrong_is_said_once_and_places_bear_the_argument_s_name():
+    w = draw(5)
+    some = check(lambda x, w: (w**2, w), lambda d, w: (0 * d, 2 * d * np.maximum(w, 0)), draw(5), w, wrt=["x", "w"])
+    assert "wrong, where w < 0" in str(some)
+    every = check(lambda w: (w**2, w), lambda d, w: d * w, abs(w))
+    assert "5 of 5 entries compared are wrong" in str(every)
+    assert "where" not in str(every)
+
+
 def test_what_wrong_entries_have_in_common_is_said():
     x = draw(4, 6)
     report = check(lambda x: (np.where(x < 0, 0.1 * x, x), x), lambda d, x: d * (x > 0), x)
