@@ -7,24 +7,24 @@ A variable of backward pairs with it by the convention of names: dxhat is the gr
 from __future__ import annotations
 
 import ast
-import copy
-import dataclasses
+import contextlib
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .case import Case, agree
 from .inputs import is_differentiable
-from .instrument import definition_of, statement_at, watched
+from .instrument import definition_of, statement_at
 from .place import called
 from .slices import assigned, suspects
-from .state import replaying
+from .trace import Assigned, Trace, trace_of
 
 TOLERANCE = 1e-6  # of a slope's size; differences of well-scaled forwards agree to 1e-9
-DIRECTIONS = 2
+DIRECTIONS = 3
+LARGE = 500  # entries of a variable, beyond which its whole true gradient takes too long
 SITES = 8  # assignments of one name that are nudged: in a loop over time each step is one
 GRADIENT = re.compile(r"^(?:d_?l_?d_?|grad_?(?:of_?)?|delta_|d_?)(?=.)|_?grad(?:ient)?$", re.IGNORECASE)
 # Words for one thing: the mean is mu in one function and sample_mean in the next.
@@ -39,16 +39,6 @@ SYNONYMS = [
     {"nexth", "ht", "h"},
     {"nextc", "ct", "c"},
 ]
-
-
-class Assigned(NamedTuple):
-    """One assignment as it happened: which one it was in the run, and what the name then held."""
-
-    number: int
-    name: str
-    line: int
-    in_part: bool
-    value: np.ndarray
 
 
 class Accusation(NamedTuple):
@@ -113,7 +103,7 @@ def _part(event: Assigned, trace: Trace, case: Case) -> Assigned:
     elements = getattr(calls[0].args[0], "elts", [])
     names = [node.id for node in elements if isinstance(node, ast.Name)]
     earlier = {e.name: e for e in trace.backward if e.name in names and e.number < event.number}
-    true = trace.true_gradient(event.name)
+    true = true_gradient(event.name, trace)
     if true is None or true.shape != event.value.shape or not len(earlier) == len(names) == len(elements):
         return event
     parts = [earlier[name] for name in names]
@@ -122,7 +112,9 @@ def _part(event: Assigned, trace: Trace, case: Case) -> Assigned:
         if ends[-1] == true.shape[axis]:
             pieces = np.split(true, ends[:-1], axis)
             if all(part.value.shape == piece.shape for part, piece in zip(parts, pieces)):
-                return next((part for part, piece in zip(parts, pieces) if not agree(part.value, piece)), event)
+                wrong = [part for part, piece in zip(parts, pieces) if not agree(part.value, piece)
+                         and not _spoils(trace.replaced(part, piece), case)]  # fmt: skip
+                return wrong[0] if wrong else event
     return event
 
 
@@ -146,93 +138,45 @@ def judgements(case: Case, trace: Trace) -> dict[str, tuple[bool, Assigned]]:
     returned = _returned_names(case)
     names = dict.fromkeys(event.name for event in trace.backward)
     judged = {name: _judge(name, trace, case, returned) for name in names}
-    return {name: verdict for name, verdict in judged.items() if verdict is not None}
+    return {
+        name: verdict
+        for name, verdict in judged.items()
+        if verdict is not None and (verdict[0] or name in returned or _may_be_wrong(verdict[1], trace, case))
+    }
 
 
-# --- running
+def _may_be_wrong(event: Assigned, trace: Trace, case: Case) -> bool:
+    """Whether a value that differs from the true gradient of its namesake is wrong, and not another thing by that name.
 
-
-@dataclasses.dataclass
-class Trace:
-    """The assignments of one forward and backward, and a way to nudge those of forward.
-
-    ``slope(at, u)`` is how fast the loss, the outputs times dout, rises as the variable assigned there moves along u.
+    It is another thing if the true one in its place would spoil a gradient that is right. A mere multiple of the true
+    one, as of another convention, is wrong only if the true one would mend a gradient.
     """
+    if case.error is not None:
+        return True
 
-    forward: list[Assigned]
-    backward: list[Assigned]
-    slope: Callable[[Assigned, np.ndarray], float]
+    namesakes = _sites(event.name, trace)
+    sites = [site for site in namesakes if site.value.size == event.value.size]
+    if not sites and not case.pair.is_loss:  # of another shape: one of the right shape has to mend a gradient
+        true = [sign * trace.gradient_at(site) for site in namesakes if site.value.size <= LARGE for sign in (1, -1)]
+        return not namesakes or any(_mends(trace.replaced(event, value), case) for value in true)
+    factors = [factor for site in sites if (factor := _factor(event.value, site, trace)) is not None]
+    if factors:
+        return any(_mends(trace.replaced(event, factor * event.value), case) for factor in factors)
+    moved = event.value + np.random.default_rng(0).standard_normal(event.value.shape) * (np.abs(event.value).max() + 1)
+    if not _spoils(trace.replaced(event, moved), case):
+        return True
+    true = [trace.gradient_at(site).reshape(event.value.shape) for site in sites if site.value.size <= LARGE]
+    return any(not _spoils(trace.replaced(event, value), case) for value in true)
 
-    def true_gradient(self, name: str) -> np.ndarray | None:
-        """The gradient that a name of backward should hold, if it pairs with one variable of forward."""
-        sites = _sites(name, self)
-        if len(sites) != 1:
-            return None
-        units = np.eye(sites[0].value.size).reshape(-1, *sites[0].value.shape)
-        return np.array([self.slope(sites[0], unit) for unit in units]).reshape(sites[0].value.shape)
+
+def _mends(gradients: list[Any], case: Case) -> bool:
+    """Whether a gradient that was wrong no longer is, and all others are what they were."""
+    return any(case.is_right(gradients, k) for k in case.wrong) and not _spoils(gradients, case)
 
 
-def trace_of(case: Case) -> Trace:
-    """Run a case with every assignment watched.
-
-    Raises
-    ------
-    ValueError
-        If the functions have no source, or do not run as they did.
-    """
-    pair, forward_events, backward_events = case.pair, list[Assigned](), list[Assigned]()
-
-    def recorder(events: list[Assigned], kinds: str) -> Callable[[str, int, bool, Any], Any]:
-        count = iter(range(10**9))
-
-        def watch(name: str, line: int, in_part: bool, value: Any) -> Any:
-            number = next(count)
-            if isinstance(value, (float, np.floating)) or (isinstance(value, np.ndarray) and value.dtype.kind in kinds):
-                events.append(Assigned(number, name, line, in_part, np.array(value, dtype=np.float64)))
-            return value
-
-        return watch
-
-    def functions(forward_watch: Any, backward_watch: Any = None) -> Any:
-        forward = watched(pair.forward, forward_watch)
-        backward = pair.backward and (watched(pair.backward, backward_watch) if backward_watch else pair.backward)
-        return dataclasses.replace(pair, forward=forward, backward=backward).functions()
-
-    instrumented = functions(recorder(forward_events, "f"), recorder(backward_events, "fib"))
-    try:
-        case.backward(functions=instrumented)
-    except Exception as error:
-        if case.error is None:
-            raise ValueError(f"the instrumented functions raise {error!r}") from error
-    if pair.is_loss:
-        backward_events = forward_events
-
-    nudge: dict[str, Any] = {}
-    calls = [0]
-
-    def nudging(name: str, line: int, in_part: bool, value: Any) -> Any:
-        calls[0] += 1
-        if calls[0] - 1 != nudge["number"]:
-            return value
-        if in_part and isinstance(value, np.ndarray):  # others may hold views of it
-            value += nudge["by"]
-            return value
-        return value + nudge["by"]
-
-    nudged = functions(nudging)[0]
-
-    def slope(at: Assigned, u: np.ndarray) -> float:
-        h = 1e-5 * max(float(np.sqrt(np.mean(at.value**2))), 1e-3)
-        ends = []
-        for sign in (1, -1):
-            nudge.update(number=at.number, by=sign * h * u)
-            calls[0] = 0
-            with replaying([f for f in (pair.forward, pair.backward) if f]), np.errstate(all="ignore"):
-                *outs, _ = nudged(*copy.deepcopy(case.arguments))
-            ends.append([np.asarray(np.ma.filled(np.asanyarray(out), 0), dtype=np.float64) for out in outs])
-        return sum(float(np.sum((a - b) * dout)) for a, b, dout in zip(*ends, case.douts)) / (2 * h)
-
-    return Trace(forward_events, backward_events, slope)
+def _spoils(gradients: list[Any], case: Case) -> bool:
+    """Whether a gradient that was right no longer is."""
+    return any(not case.is_right(gradients, k) for k in range(len(case.names)) if k not in case.wrong)
 
 
 # --- judging
@@ -247,21 +191,45 @@ def _judge(name: str, trace: Trace, case: Case, returned: list[str | None]) -> t
             return None
     if name in returned:
         true = case.true[returned.index(name)]
-        return _verdict(events, lambda event: agree(event.value, true), [true])
+        return _verdict(events, lambda event: agree(event.value, true), lambda value: _is_scale(value, true))
     if not case.pair.is_loss and (rebuilt := _rebuilt(events[-1], trace)):
         return False, rebuilt
     if GRADIENT.sub("", name, count=1) == name or core(name) in ("out", "") or name in case.arrays:
         return None
-    sites = [site for site in _sites(name, trace) if _squeezed(site.value) == _squeezed(events[-1].value)]
+    namesakes = _sites(name, trace)
+    sites = [site for site in namesakes if _squeezed(site.value) == _squeezed(events[-1].value)]
     if not sites:
-        return None
-    right, culprit = _verdict(events, lambda event: any(_agrees(event, site, trace) for site in sites))
+        once = len({event.line for event in events}) == len(events)
+        return (False, events[-1]) if namesakes and once and _is_misshapen(events[-1], namesakes) else None
+    right, culprit = _verdict(
+        events,
+        lambda event: any(_agrees(event, site, trace) for site in sites),
+        lambda value: any(_factor(value, site, trace) is not None for site in sites),
+    )
     looped = len({site.line for site in sites}) < len(sites)  # there it may be the share of one step
     return (right, culprit) if right or not looped else None
 
 
+def true_gradient(name: str, trace: Trace) -> np.ndarray | None:
+    """The gradient that a name of backward should hold, if it pairs with one variable of forward."""
+    sites = _sites(name, trace)
+    return trace.gradient_at(sites[0]) if len(sites) == 1 else None
+
+
 def _squeezed(value: np.ndarray) -> tuple[int, ...]:
     return tuple(size for size in value.shape if size > 1)
+
+
+def _is_misshapen(event: Assigned, sites: list[Assigned]) -> bool:
+    """Whether a value has neither the shape of any of these, nor one from which or to which that is broadcast."""
+    shape, others = event.value.shape, [site.value.shape for site in sites]
+    if any(site.value.size == event.value.size for site in sites):
+        return False
+    for other in others:
+        with contextlib.suppress(ValueError):
+            if np.broadcast_shapes(shape, other) in (shape, other):
+                return False
+    return True
 
 
 def _rebuilt(event: Assigned, trace: Trace) -> Assigned | None:
@@ -274,12 +242,12 @@ def _rebuilt(event: Assigned, trace: Trace) -> Assigned | None:
 
 
 def _verdict(
-    events: list[Assigned], is_right: Callable[[Assigned], bool], true: Sequence[np.ndarray] = ()
+    events: list[Assigned], is_right: Callable[[Assigned], bool], is_scaled: Callable[[np.ndarray], bool]
 ) -> tuple[bool, Assigned]:
     """The last event decides. A wrong name is the fault of the first statement after the last time it was right.
 
-    What merely transposes, reshapes or scales it is not to blame; the latter only where the `true` one is known, and no
-    scale of it.
+    What merely transposes, reshapes or scales it is not to blame; the latter only where it is no multiple of the true
+    one.
     """
     if is_right(events[-1]):
         return True, events[-1]
@@ -288,7 +256,7 @@ def _verdict(
     if right:
         return False, next(event for event in events if event.number > right[-1].number)
     last = events[-1].value
-    scales = any(not _is_scale(last, gradient) for gradient in true)
+    scales = not is_scaled(last)
     values = np.sort(last, axis=None)
 
     def is_alike(event: Assigned) -> bool:
@@ -327,21 +295,31 @@ def _namesakes(wanted: str, trace: Trace) -> list[str]:
 
 def _agrees(event: Assigned, site: Assigned, trace: Trace) -> bool:
     """Whether a gradient is the true one of a variable where it was assigned there, along a few directions."""
-    gradient = event.value
-    if gradient.shape != site.value.shape:
-        if gradient.size != site.value.size:
-            return False
-        gradient = gradient.reshape(site.value.shape)
-    rng = np.random.default_rng(site.number)
+    slack = TOLERANCE * float(np.linalg.norm(event.value)) + 1e-300
+    along = _along(event.value, site, trace)
+    return along is not None and all(abs(own - slope) <= slack for own, slope in along)
+
+
+def _factor(value: np.ndarray, site: Assigned, trace: Trace) -> float | None:
+    """The number that makes a gradient the true one of a variable, along a few directions; None if there is none."""
+    along = _along(value, site, trace) or [(0.0, 0.0)]
+    own, slopes = np.array(along).T
+    factor = float(own @ slopes / (own @ own or 1.0))
+    return factor if factor and np.abs(factor * own - slopes).max() <= TOLERANCE * np.abs(slopes).max() else None
+
+
+def _along(gradient: np.ndarray, site: Assigned, trace: Trace) -> list[tuple[float, float]] | None:
+    """What a gradient and the true one of a variable are along a few directions; None if that has no such size."""
+    if gradient.size != site.value.size:
+        return None
+    rng, found = np.random.default_rng(site.number), []
     for _ in range(DIRECTIONS):
         u = rng.standard_normal(site.value.shape)
         try:
-            slope = trace.slope(site, u)
+            found.append((float(np.sum(gradient.reshape(u.shape) * u)), trace.slope(site, u)))
         except Exception:  # a nudge that forward does not survive
-            return False
-        if not abs(float(np.sum(gradient * u)) - slope) <= TOLERANCE * float(np.linalg.norm(gradient)) + 1e-300:
-            return False
-    return True
+            return None
+    return found
 
 
 def core(name: str, *, gradient: bool = True) -> str:

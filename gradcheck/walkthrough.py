@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from .adjoints import Assigned, Trace, judgements, trace_of
+from .adjoints import judgements, true_gradient
 from .case import Case
 from .instrument import definition_of, statement_at
 from .pairs import Pair
 from .report import folded, tied
 from .shrink import as_test, at, shrink
+from .trace import Assigned, Trace, trace_of
 
 MARKS = {True: "✓", False: "✗", None: " "}
 COLOURS = {True: 32, False: 31}  # of a terminal: green, red
@@ -132,7 +133,7 @@ def walk(case: Case) -> Explanation:
     for last, count in _last(told):
         right, culprit = judged.get(last.name, (None, last))
         held = last.number >= culprit.number or right is not False
-        true = trace.true_gradient(last.name) if right is False else None
+        true = true_gradient(last.name, trace) if right is False else None
         first = held and right is False and all(step.right is not False for step in backward)
         note = "the first wrong statement" if first else _again(count)
         statement = statement_at(path, last.line)

@@ -80,6 +80,54 @@ def softmax_loss(x, y):
     dx /= N
     return loss, dx
 """
+OTHER_SIGN = STAGED.replace("dmu = -dxmu", "dmu = dxmu").replace("dxmu + dmu / N", "dxmu - dmu / N")
+ATTENTION = """\
+import numpy as np
+
+def attention_forward(q, k, v):
+    s = q @ k.transpose(0, 2, 1) / np.sqrt(q.shape[-1])
+    s = np.where(np.tri(*s.shape[1:], dtype=bool), s, -1e9)
+    p = np.exp(s - s.max(axis=-1, keepdims=True))
+    p /= p.sum(axis=-1, keepdims=True)
+    return p @ v, (q, k, v, p)
+
+def attention_backward(dout, cache):
+    q, k, v, p = cache
+    dv = p.transpose(0, 2, 1) @ dout
+    dp = dout @ v.transpose(0, 2, 1)
+    ds = p * (dp - (dp * p).sum(axis=-1, keepdims=True))
+    ds /= np.sqrt(q.shape[-1])
+    dq = ds @ k
+    dk = ds.transpose(0, 2, 1) @ q
+    return dq, dk, dv
+"""
+GRU = """\
+import numpy as np
+
+def gru_step_forward(x, h, Wx, Wh, b):
+    \"\"\"
+    - x: of shape (N, D)
+    - h: of shape (N, H)
+    - Wx: of shape (D, 3H)
+    - Wh: of shape (H, 3H)
+    - b: of shape (3H,)
+    \"\"\"
+    H = h.shape[1]
+    ax, ah = x @ Wx + b, h @ Wh
+    r = 1 / (1 + np.exp(-ax[:, :H] - ah[:, :H]))
+    z = 1 / (1 + np.exp(-ax[:, H : 2 * H] - ah[:, H : 2 * H]))
+    n = np.tanh(ax[:, 2 * H :] + r * ah[:, 2 * H :])
+    return (1 - z) * n + z * h, (x, h, Wx, Wh, r, z, n, ah[:, 2 * H :])
+
+def gru_step_backward(dout, cache):
+    x, h, Wx, Wh, r, z, n, hn = cache
+    daz = dout * (h - n) * z * (1 - z)
+    dan = dout * (1 - z) * (1 - n**2)
+    dar = dan * hn * r * (1 - r)
+    dax = np.hstack([dar, daz, dan])
+    dah = np.hstack([dar, daz, dan * r])
+    return dax @ Wx.T, dah @ Wh.T + dout * z, x.T @ dax, h.T @ dah, dax.sum(axis=0)
+"""
 
 
 def accused(tmp_path, text, setting=0):
@@ -107,6 +155,11 @@ def accused(tmp_path, text, setting=0):
         (LOOP, "db = db + da.sum(axis=0)", "db = da.sum(axis=0)"),
         (LOSS, "dx[np.arange(N), y] -= 1", "dx[np.arange(N), y] += 1"),
         (LOSS, "dx /= N", "dx /= N + 1"),
+        (STAGED, "dmu = -dxmu.sum(axis=0)", "dmu = -dxmu.sum(axis=1, keepdims=True)"),
+        (OTHER_SIGN, "dx = dxmu - dmu / N", "dx = dxmu - dmu"),
+        (ATTENTION, "(dp * p).sum(", "dp.mean("),
+        (ATTENTION, "dk = ds.transpose(0, 2, 1) @ q", "dk = ds.transpose(0, 2, 1) @ (q + 1)"),
+        (GRU, "dan * r]", "dan]"),
     ],
 )
 def test_the_broken_statement_is_the_one_accused(tmp_path, text, right, wrong):
@@ -125,7 +178,7 @@ def test_what_comes_before_is_cleared_by_name(tmp_path):
 
 
 def test_a_right_backward_is_not_accused(tmp_path):
-    for text in (STAGED, LOOP, LOSS):
+    for text in (STAGED, LOOP, LOSS, OTHER_SIGN, ATTENTION, GRU):
         assert accused(tmp_path, text) is None
 
 
