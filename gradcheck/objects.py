@@ -96,7 +96,8 @@ class LayerObject:
         self.names = [*self._inputs.names, *self.own.parameter_names]
         self.arrays = [*self._inputs.arrays, *self.own.values]
         self.adding = self.own.adding
-        self.takes_dout = takes_argument(layer.backward)
+        self._is_end = is_loss(layer) and not hasattr(layer, "parameters") and _ignores_dout(layer, values)
+        self.takes_dout = takes_argument(layer.backward) and not self._is_end
         self.writable = False
 
     def run(self, arrays: Sequence[np.ndarray]) -> Run:
@@ -132,7 +133,7 @@ class LayerObject:
         buffers = {id(getattr(owner, name)) for _, owner in owners_in(layer) for name in getattr(owner, "buffers", ())}
         how = "that parameters() does not return" if hasattr(layer, "parameters") else "that has no gradient"
         unknown = [path for path, array in arrays_in(layer) if is_floating(array) and id(array) not in known | buffers]
-        texts = []
+        texts = ["backward ignores dout: it is right where the loss is the end, and dout 1"] if self._is_end else []
         _, values = self._inputs.everything()
         for path in unknown[:MOST]:
             with contextlib.suppress(Exception):  # at values beyond its domain
@@ -190,6 +191,21 @@ def _gradients_of(loss: Any, values: Sequence[Any]) -> int:
     except Exception:  # the check itself says what it raises
         return min(1, len(values))
     return min(len(returned) if isinstance(returned, tuple) else 1, len(values))
+
+
+def _ignores_dout(loss: Any, values: Sequence[Any]) -> bool:
+    """Whether a loss takes dout in name only: its gradient is the same for any."""
+    if not takes_argument(loss.backward):
+        return False
+    found = []
+    for dout in (1.0, -2.0):
+        trial = copy.deepcopy(loss)
+        try:
+            trial.forward(*copy.deepcopy(list(values)))
+            found.append(trial.backward(dout))
+        except Exception:  # the check itself says what it raises
+            return False
+    return all(isinstance(gradient, np.ndarray) and np.any(gradient) for gradient in found) and same(*found)
 
 
 def _as_used(layer: Any, values: Sequence[Any]) -> tuple[Any, set[str]]:

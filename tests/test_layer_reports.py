@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import layers
-from gradcheck import check_layer
+from gradcheck import check_layer, check_loss
 from gradcheck.amend import _apart
 from gradcheck.linearity import first_unlinear
 from gradcheck.objects import LayerObject
@@ -366,3 +366,26 @@ def test_a_search_that_crashes_or_hangs_costs_no_more_than_itself():
     with pytest.raises(TimeUp):
         _apart(lambda: [None for _ in itertools.count()], 0.3)
     assert _apart(lambda: "found", 5.0) == "found"
+
+
+class MeanOfSquares:
+    rows = True
+
+    def forward(self, x, t):
+        self.cache = x - t
+        return np.sum((x - t) ** 2) / len(x)
+
+    def backward(self, dout=1):
+        return 2 * self.cache / (len(self.cache) if self.rows else 1)
+
+
+class SumOfSquares(MeanOfSquares):
+    rows = False
+
+
+def test_a_loss_that_takes_dout_in_name_only_is_judged_where_it_is_1():
+    report = check_loss(MeanOfSquares(), X, X[::-1])
+    assert report
+    assert any("ignores dout" in note for note in report.notes)
+    assert check_loss(SumOfSquares(), X, X[::-1]).cause == "scale-batch"
+    assert check_loss(SumOfSquares(), X, X[::-1]).verdict == "fail"
