@@ -91,6 +91,12 @@ def check(
     >>> report.verdict, report.arguments[0].wrong, round(report.arguments[0].worst.ratio, 6)
     ('fail', 2, 0.5)
     """
+    for name, function in (("forward", forward), ("backward", backward)):
+        if not callable(function) and function is not None:
+            raise TypeError(
+                f"{name} must be a function, as in check(forward, backward, *inputs); got {type(function).__name__}. "
+                "A layer goes to check_layer(layer, *inputs), a loss to check_loss(loss, scores, y)"
+            )
     options = Options(rng, directions, against, selftest, entries)
     if backward is not None and _is_gradient(forward, backward, len(inputs)):
         return examine(LossFunction(forward, inputs, wrt, backward), options)
@@ -182,6 +188,11 @@ def check_loss(
     >>> bool(check_loss(squared_error, np.array([1.0, 2.0]), np.array([0.5, 4.0])))
     True
     """
+    if callable(scores):
+        raise TypeError(
+            f"scores must be an array, as in check_loss(loss, scores, y); got {type(scores).__name__}. "
+            "A forward and its backward go to check(forward, backward, *inputs)"
+        )
     options = Options(rng, directions, against, selftest, entries)
     values = (scores, *targets)
     net = getattr(loss, "__self__", loss)
@@ -240,8 +251,8 @@ def assert_gradients(target: Any, *inputs: Any, **options: Any) -> None:
     Parameters
     ----------
     target : layer, pair or function
-        A layer object for `check_layer`; a tuple (forward, backward) for `check`; a function that returns a loss and
-        its gradient for `check_loss`.
+        A layer object for `check_layer`; a tuple (forward, backward), or a forward that its backward follows, for
+        `check`; a function that returns a loss and its gradient for `check_loss`.
     *inputs, **options
         As in the function that is called.
 
@@ -251,6 +262,8 @@ def assert_gradients(target: Any, *inputs: Any, **options: Any) -> None:
     >>> assert_gradients((lambda x: (3 * x, None), lambda dout, cache: 3 * dout), np.ones(4))
     """
     __tracebackhide__ = True  # pytest shows the caller's line
+    if inputs and callable(target) and callable(inputs[0]):
+        target, inputs = (target, inputs[0]), inputs[1:]
     if isinstance(target, tuple) and len(target) != 2:
         raise ValueError(f"target must be a layer, a loss or a tuple (forward, backward); got a tuple of {len(target)}")
     if isinstance(target, tuple):

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib.util
 import json
+import math
 import os
 import platform
 import shutil
@@ -20,7 +21,7 @@ from typing import Any
 from . import gradescope
 from .report import TELL, folded, passes
 from .rewrite import Edit, apply
-from .runner import Checked, run, steps
+from .runner import Checked, Refused, run, steps
 
 EPILOG = """\
 exit status: 0 all is right; 1 something is wrong, or (--strict) undecided or
@@ -80,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_intermixed_args(argv)
     try:
         return _main(options)
-    except _Usage as error:
+    except (_Usage, Refused) as error:
         print(f"gradcheck: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -92,7 +93,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(options: argparse.Namespace) -> int:
     points = dict(_points(name) for name in options.names)
-    files, wanted = _resolve(options.target)
+    try:
+        files, wanted = _resolve(options.target)
+    except _Usage as error:
+        if options.gradescope:
+            expected = f"hand in a file named {Path(options.target.partition(':')[0]).name}; {error}"
+            _write(options.gradescope, gradescope.results([], points, [expected]))
+        raise
     names = [*wanted, *points] or None
     if options.inputs and not Path(options.inputs).is_file():
         raise _Usage(f"--inputs must be a Python file; there is no {options.inputs}")
@@ -134,7 +141,8 @@ def _main(options: argparse.Namespace) -> int:
     if not quiet_stdout:
         graded = any("=" in name for name in options.names)
         closing = _closing(records, len(files), grades if graded else None)
-        print("\n".join(folded(closing.splitlines(), order["width"])))
+        if records or not missing:  # of which it has been said what there is instead
+            print("\n".join(folded(closing.splitlines(), order["width"])))
     if options.apply:
         for line in _apply(records, order, options.timeout):
             print(line, file=sys.stderr if quiet_stdout else sys.stdout)
@@ -144,9 +152,12 @@ def _main(options: argparse.Namespace) -> int:
 def _points(text: str) -> tuple[str, float]:
     name, equals, worth = text.partition("=")
     try:
-        return name, float(worth) if equals else 1.0
+        points = float(worth) if equals else 1.0
     except ValueError:
-        raise _Usage(f"points must be a number, as in {name}=2; got {text}") from None
+        points = math.nan
+    if not 0 <= points < math.inf:
+        raise _Usage(f"points must be a number of at least 0, as in {name}=2; got {text}")
+    return name, points
 
 
 def _resolve(target: str) -> tuple[list[Path], list[str]]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from .report import passes
+from .report import DIFFERS, passes
 
 
 def results(
@@ -37,8 +37,9 @@ def _test(name: str, right: bool, worth: float, output: str) -> dict[str, Any]:
 
 
 def _verdict(record: dict[str, Any]) -> str:
-    other = "; forward differs from the reference" if record["forward_matches_reference"] is False else ""
-    return f"{record['verdict']}{other}"
+    if record["verdict"] == "pass" and not passes(record):
+        return f"{DIFFERS}; its own gradients are right"
+    return f"{record['verdict']}{f'; {DIFFERS}' if record['forward_matches_reference'] is False else ''}"
 
 
 def _plain(text: str) -> str:

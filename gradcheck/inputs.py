@@ -58,19 +58,31 @@ class Setting:
 
 
 def bind(function: Callable[..., Any], values: Values) -> tuple[Any, ...] | None:
-    """Values in the order of a function's parameters: by name where all names are known, else by position."""
+    """Values in the order of a function's parameters: by name where all names are known, else by position.
+
+    Those whose names are none, such as ``"0"``, are meant by position, and may go on to parameters with a default.
+    """
     found = _by_name(function, values)
-    return tuple(values.values()) if found is None and len(required(function)) == len(values) else found
+    least = most = len(required(function))
+    if not any(map(str.isidentifier, values)):
+        most = len(_positional(function))
+    return tuple(values.values()) if found is None and least <= len(values) <= most else found
+
+
+def _positional(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    parameters = inspect.signature(function).parameters.values()
+    return [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
 def _by_name(function: Callable[..., Any], values: Values) -> tuple[Any, ...] | None:
     known = {name.lower(): value for name, value in values.items()}
     flat = {key.lower(): v for value in values.values() if isinstance(value, dict) for key, v in value.items()}
     known = {**flat, **known}
-    names = [ALIASES.get(name.lower(), name.lower()) for name in inspect.signature(function).parameters]
-    if all(name in known for name in names[: len(required(function))]):
-        return tuple(known[name] for name in itertools.takewhile(lambda name: name in known, names))
-    return None
+    parameters = [(ALIASES.get(p.name.lower(), p.name.lower()), p.default) for p in _positional(function)]
+    if not all(name in known for name, _ in parameters[: len(required(function))]):
+        return None
+    last = max((i for i, (name, _) in enumerate(parameters) if name in known), default=-1)
+    return tuple(known.get(name, default) for name, default in parameters[: last + 1])
 
 
 def fitting(pair: Pair, variants: Iterable[list[Setting]], seed: int = 0) -> tuple[int, list[Setting]]:
@@ -153,13 +165,19 @@ SCALARS = {
     "pool_height": 2, "pool_width": 2, "pool_size": 2, "activation": "relu", "verbose": False,
 }  # fmt: skip
 SHAPE = re.compile(r"(?:shape|size|dimensions?)\s*(?:is|of|:|=)?\s*`*\(([^()]*)\)`*", re.IGNORECASE)
-ENTRY = re.compile(r"^[\s*\-:]*(?:param\s+)?`*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)`*\s*(?::|--?|is\b)\s*(.*)$")
+SIZE = r"(?:\d*[ *]*[A-Za-z](?:\w|_\w+)?'?|\d+|\.\.\.)"  # of an axis: N, 4H, 4 * H, d_1, C_in, HH, 3
+# What begins with a shape: ``(N, D)``, ``array (N, D)``; a pair of numbers is none.
+BARE = re.compile(rf"(?!tuple|pair|list)[\w. ]*?`*\(((?=[^()]*[A-Za-z])\s*{SIZE}\s*,(?:\s*{SIZE}\s*,?)*\s*)\)")
+NAME = r"[A-Za-z_]\w*"
+ENTRY = re.compile(
+    rf"^[\s*\-:]*(?:param\s+)?`*({NAME}(?:\s*,\s*{NAME})*)`*(?:\s+(\([^()]*\)))?\s*(?::|--?|is\b)\s*(.*)$"
+)
 INDICES = re.compile(r"idxs?|ix|ind(ex|exes|ices)|(\w+_)?(ids|tokens|indices)|words", re.IGNORECASE)
 INTEGRAL = re.compile(r"label|ind(?:ex|ices)|integer|\bints?\b|0\s*<=", re.IGNORECASE)
 
 
 def documented(pair: Pair, seed: int = 0) -> list[Setting]:
-    """Settings from shapes in the forward's docstring, such as ``x: Input data, of shape (N, d_1, ..., d_k)``."""
+    """Settings from shapes in the forward's docstring: ``x: Input data, of shape (N, d_1, ..., d_k)``, ``y: (N,)``."""
     entries = dict(_entries(inspect.getdoc(pair.forward) or ""))
     if not entries:
         return []
@@ -184,7 +202,7 @@ def _entries(doc: str) -> Iterator[tuple[str, str]]:
             break
         if found:
             yield from ((name, said) for name in names)
-            names, said = re.split(r"\s*,\s*", found[1]), found[2]
+            names, said = re.split(r"\s*,\s*", found[1]), " ".join(filter(None, found.groups()[1:]))
         else:
             said += " " + line.strip()
     yield from ((name, said) for name in names)
@@ -194,7 +212,7 @@ Kind = tuple[str, Any]  # ("float", "positive", "probability", "int", "bit" or "
 
 
 def _documented_kind(name: str, said: str, sizes: dict[str, int]) -> Kind | None:
-    found = SHAPE.search(said)
+    found = SHAPE.search(said) or BARE.match(said)
     if found is None:
         return ("float", (sizes["N"], sizes["D"])) if "any shape" in said.lower() else _named_kind(name)
     shape = tuple(_extent(word, sizes) for word in _collapsed(found[1]) if word)

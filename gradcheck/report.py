@@ -259,7 +259,7 @@ class Report:
         longer than `width` are folded.
         """
         good = [part for part in self.arguments if part.verdict in ("pass", "vacuous")]
-        head = f"{self.name}: {_painted(self, colour)}"
+        head = f"{self.name}: {_painted(self, self.verdict, colour)}"
         different = [note for note in self.notes if note.startswith(DIFFERS)]
         shared = [note for note in self.notes if SHARED in note]
         others = [note for note in self.notes if note not in (*different, *shared)]
@@ -267,12 +267,17 @@ class Report:
             different = [DIFFERS]
         if self.verdict == "pass":
             others = others or ([] if different or any(part.notes for part in good) else shared)
-            head = f"{head}, but {different[0]}; gradients right:" if different else f"{head};"
+            if different:
+                how = "" if tell == "verdict" else different[0].removeprefix(DIFFERS)
+                head = f"{self.name}: {_painted(self, DIFFERS, colour)}{how}; its own gradients are right:"
+            else:
+                head += ";"
             return "\n".join(folded(["; ".join([f"{head} {_summary(good)}", *others[:3]])], width))
         if tell == "verdict":
             return head
         if self.verdict == "not_implemented":
-            return "\n".join(folded([f"{head}; {self.message}"], width))
+            agrees = ["forward agrees with the reference"] if self.forward_matches_reference else []
+            return "\n".join(folded(["; ".join([head, self.message, *different[:1], *agrees])], width))
         lines = [f"  {text}" for text in (*different[:1], *(self.why.lines(tell) if self.why else []))]
         told = "\n".join(lines)
         lines += [f"  {finding.text}" for finding in self.findings if finding.text not in told]
@@ -372,11 +377,13 @@ def _listed(texts: list[str]) -> str:
     return " | ".join(texts[:3]) + (f" | {len(texts) - 3} more" if len(texts) > 3 else "")
 
 
-def _painted(report: Report, colour: bool) -> str:
-    """The verdict in green, in yellow where nothing is decided or only forward is another, else in red."""
+def _painted(report: Report, said: str, colour: bool) -> str:
+    """The verdict, or what is said for it, in green, in yellow where nothing is decided or only forward is another, or
+    in red.
+    """
     yellow = report.verdict in ("pass", "inconclusive", "vacuous", "not_implemented")
     code = 32 if report.passed else 33 if yellow else 31
-    return f"\033[{code}m{report.verdict}\033[0m" if colour else report.verdict
+    return f"\033[{code}m{said}\033[0m" if colour else said
 
 
 def _finite(value: float | None) -> float | None:

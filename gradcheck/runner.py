@@ -19,6 +19,11 @@ from .load import HOUSE
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
+
+class Refused(Exception):
+    """The user's inputs cannot be used, and why."""
+
+
 TICK = 0.1  # seconds until a wish to stop is seen
 
 
@@ -63,6 +68,11 @@ def steps(file: Path, order: dict[str, Any], timeout: float, stop: threading.Eve
         Seconds for the import, for each class to be tried, and for each pair.
     stop : threading.Event, optional
         Once it is set, the check under way is given up, and no other begun.
+
+    Raises
+    ------
+    Refused
+        If the user's inputs cannot be used.
     """
     stop = stop or threading.Event()
     name, done, without = str(file), list[str](), list[str]()
@@ -83,6 +93,8 @@ def steps(file: Path, order: dict[str, Any], timeout: float, stop: threading.Eve
             elif "check" in event:
                 done.append(event["check"]["name"])
                 yield Checked(name, checks=[event["check"]], texts=[event["text"]])
+            elif "refused" in event:
+                raise Refused(event["refused"])
             else:
                 why = event["interrupted"]
         if not why:

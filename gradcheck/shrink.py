@@ -82,10 +82,12 @@ def at(pair: Pair, arguments: Arguments, *, seed: int = 0) -> Case:
 def _smaller(arguments: Arguments) -> Iterator[Arguments]:
     """The arguments with the axes of one size cut to half, or by one; not to 1, which hides sums.
 
-    Cuts that keep unlike axes unlike come first: N = D hides a sum over the wrong one.
+    Cuts that keep unlike axes unlike come first: N = D hides a sum over the wrong one. A multiple of another size stays
+    one: 7 in place of 4 H would go through many a slice.
     """
     sizes = sorted({size for value in arguments if isinstance(value, np.ndarray) for size in value.shape}, reverse=True)
     cuts = [(size, new) for size in sizes for new in dict.fromkeys((size // 2, size - 1)) if new >= 2]
+    cuts = [(size, new) for size, new in cuts if all(size % n or not new % n for n in sizes if 1 < n < size)]
     cuts = [(size, new) for size, new in cuts if size > 3 or new not in sizes]
     for size, new in sorted(cuts, key=lambda cut: cut[1] in sizes):
         yield tuple(_cut(value, size, new) for value in arguments)

@@ -13,7 +13,7 @@ from .check import check_loss
 from .cs231n import Difference, matched, plan
 from .inputs import Setting, Values
 from .localize import ENTRIES
-from .pairs import Pair
+from .pairs import Pair, required
 from .raised import describe
 from .report import DIFFERS, Finding, Report, merge
 from .why import reason
@@ -130,5 +130,8 @@ def _but_for_a_guard(
 
 def _without_inputs(pair: Pair) -> Report:
     """A pair of whose arguments nothing is known, and that accepted nothing."""
-    text = f"no inputs are known that {pair.names[0]} accepts; give them with --inputs"
+    text = (
+        f"no inputs are known that {pair.names[0]} accepts; say their shapes in its docstring, "
+        f"such as {required(pair.forward)[0]}: (N, D), or give them with --inputs"
+    )
     return Report(pair.name, findings=[Finding("vacuous", "", text)])

@@ -14,9 +14,11 @@ from .adjoints import judgements, true_gradient
 from .case import Case
 from .instrument import definition_of, statement_at
 from .pairs import Pair
+from .raised import describe
 from .report import folded, tied
 from .shrink import as_test, at, shrink
 from .trace import Assigned, Trace, trace_of
+from .unreturned import nothing_returned
 
 MARKS = {True: "✓", False: "✗", None: " "}
 COLOURS = {True: 32, False: 31}  # of a terminal: green, red
@@ -31,7 +33,7 @@ class Step:
     line: int
     statement: str
     name: str
-    value: np.ndarray
+    value: np.ndarray | None
     right: bool | None = None
     true: np.ndarray | None = None
     note: str = ""
@@ -65,8 +67,7 @@ class Explanation:
         lines = [f"{self.case.pair.name}, step by step"]
         for title, steps in self._parts():
             lines += ["", title, *(text for step in steps for text in _described(step))]
-        if self.case.error is not None:
-            lines += [f"backward raises {type(self.case.error).__name__}: {self.case.error}"]
+        lines += _unfinished(self.case)
         lines = [_painted(line) if colour else line for line in folded(lines, width)]
         return "\n".join([*lines, "", "graph, in Mermaid", self.mermaid, "", "test to paste", as_test(self.case)])
 
@@ -79,12 +80,13 @@ class Explanation:
 
     def _parts(self) -> list[tuple[str, list[Step]]]:
         arguments = [Step(0, "", name, value) for name, value in self.case.arrays.items()]
-        return [
+        parts = [
             ("arguments", arguments),
             ("forward", self.forward),
             ("backward", [*_douts(self.case), *self.backward]),
             ("gradients", self.returned),
         ]
+        return [(title, steps) for title, steps in parts if steps]
 
 
 def explain(forward: Any, backward: Any, *inputs: Any, rng: int = 0) -> Explanation:
@@ -164,16 +166,28 @@ def _is_unpacked(event: Assigned, case: Case, trace: Trace) -> bool:
 def _gradients(case: Case) -> list[Step]:
     steps = []
     for k, (name, true) in enumerate(zip(case.names, case.true)):
-        returned = case.returned[k] if k < len(case.returned) else None
-        value = np.array(np.nan) if returned is None else returned
+        value = case.returned[k] if k < len(case.returned) else None
+        right = case.is_right(case.returned, k) if _returns(case) else None
         note = _broadcast(name, true.shape, case)
-        steps.append(Step(0, f"gradient of {name}", "returned", value, case.is_right(case.returned, k), true, note))
+        steps.append(Step(0, f"gradient of {name}", "returned", value, right, true, note))
     return steps
+
+
+def _returns(case: Case) -> bool:
+    return any(gradient is not None for gradient in case.returned)
+
+
+def _unfinished(case: Case) -> list[str]:
+    """What is to be said of a backward that raises, or returns nothing."""
+    backward = case.pair.backward
+    if case.error is not None:
+        return [describe("backward", case.error, [case.pair.forward, backward]).text]
+    return [] if backward is None or _returns(case) else [nothing_returned(backward, case.names).text]
 
 
 def _broadcast(name: str, shape: tuple[int, ...], case: Case) -> str:
     """In words, why a gradient is a sum: ``b (3,) was added to each of 2 rows``."""
-    if case.pair.is_loss:
+    if case.pair.is_loss or name not in _terms(case):
         return ""
     out = case.outs[0].shape
     padded = (1,) * (len(out) - len(shape)) + shape
@@ -183,6 +197,26 @@ def _broadcast(name: str, shape: tuple[int, ...], case: Case) -> str:
         return ""
     over = " and ".join(f"axis {i} of {out[i]}" for i in axes)
     return f"{name} {shape} is broadcast to out {out}: its gradient is a sum over {over}"
+
+
+def _terms(case: Case) -> set[str]:
+    """The names that forward adds or multiplies with something, elementwise and once: not in a loop."""
+    definition = _definition(case)
+    nodes: list[ast.AST] = [definition] if definition else []
+    names = set()
+    for node in nodes:  # grows
+        if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.MatMult):
+            names |= {part.id for part in (node.left, node.right) if isinstance(part, ast.Name)}
+        if isinstance(node, ast.AugAssign) and isinstance(node.value, ast.Name):
+            names.add(node.value.id)
+        if not isinstance(node, (ast.For, ast.While)):
+            nodes += ast.iter_child_nodes(node)
+    return names
+
+
+def _definition(case: Case) -> ast.FunctionDef | None:
+    function: Any = case.pair.forward
+    return definition_of(case.pair.file, function.__name__, function.__code__.co_firstlineno)
 
 
 # --- as text
@@ -203,9 +237,9 @@ def _described(step: Step) -> list[str]:
 def _values(step: Step) -> list[str]:
     """What a statement assigned; where it is wrong, also what it should have."""
     lines = [f"{step.name} = {_short(step.value)}"]
-    if step.right is False and step.true is not None:
+    if step.right is not True and step.true is not None:
         lines.append(f"{'true':>{len(step.name)}} = {_short(step.true)}")
-        if step.true.size > SHOWN and step.true.shape == step.value.shape:
+        if step.value is not None and step.true.size > SHOWN and step.true.shape == step.value.shape:
             at = np.unravel_index(np.argmax(np.abs(step.true - step.value)), step.true.shape)
             lines.append(f"worst at {[int(i) for i in at]}: {step.value[at]:.5g}, true {step.true[at]:.5g}")
     return [*lines, step.note] if step.note else lines
@@ -244,8 +278,7 @@ def _row(step: Step) -> str:
 
 def _mermaid(case: Case) -> str:
     """Forward's variables and which are made of which; the arguments in green or red, as their gradients are."""
-    function: Any = case.pair.forward
-    definition = definition_of(case.pair.file, function.__name__, function.__code__.co_firstlineno)
+    definition = _definition(case)
     arrays = {name for name, value in case.arrays.items() if isinstance(value, np.ndarray)}
     edges: dict[tuple[str, str], None] = {}
     known = set(arrays)
@@ -258,7 +291,7 @@ def _mermaid(case: Case) -> str:
                 known.add(names[0])
                 edges.update(((name, names[0]), None) for name in used if name != names[0])
     lines = ["graph LR", *(f"    {start} --> {end}" for start, end in edges)]
-    for k, name in enumerate(case.names):
+    for k, name in enumerate(case.names if _returns(case) else ()):
         colour = "darkgreen" if case.is_right(case.returned, k) else "red"
         lines.append(f"    style {name} stroke:{colour}")
     return "\n".join(lines)

@@ -14,7 +14,7 @@ from typing import Any
 from . import cs231n
 from .case import case_of
 from .discover import Discovery, discover
-from .given import given_settings
+from .given import BadInputs, given_settings, taken
 from .inputs import Setting
 from .load import sandboxed
 from .pairs import Pair
@@ -30,6 +30,8 @@ def events(
     order: dict[str, Any], say: Callable[[dict[str, Any]], None] = lambda event: None
 ) -> Iterator[dict[str, Any]]:
     """What is found in a file: first its problems and the names of its pairs, then a record for each pair.
+
+    Where the user's inputs cannot be used, why they are `refused` is the last.
 
     Parameters
     ----------
@@ -47,27 +49,36 @@ def events(
         found = discover(path, without=order["without"], trying=lambda name: say({"trying": name}))
         chosen = [pair for pair in found.pairs if order["names"] is None or called(pair) & set(order["names"])]
         yield _contents(found, chosen)
-        given = given_settings(order["inputs"]) if order["inputs"] else {}
-        for pair in chosen:
-            if pair.name in order["done"]:
-                continue
-            if order["list"]:
-                yield {"listed": pair.name, "settings": [s.text for s in cs231n.plan(pair, order["seed"]).settings]}
-                continue
-            settings = next((given[name] for name in called(pair) if name in given), None)
-            left = FILE_SECONDS - (time.thread_time() - started)
-            repair = min(order["repair"], max(left / 3, 1.0))
-            try:
-                report = sweep(
-                    pair, seed=order["seed"], quick=order["quick"], settings=settings, why=True, repair=repair
-                )
-            except Exception as error:  # a fault of the checker's, and of nobody else
-                text = f"it cannot be checked: {type(error).__name__}: {error}"
-                report = Report(pair.name, findings=[Finding("vacuous", "", text)])
-            text = report.format(colour=order["colour"], tell=order["tell"], width=order["width"])
-            if order["explain"]:
-                text += "\n\n" + explanation(pair, settings or cs231n.plan(pair, order["seed"]).settings, order)
-            yield {"check": record(pair, report), "text": text}
+        try:
+            given = given_settings(order["inputs"]) if order["inputs"] else {}
+            for pair in chosen:
+                settings = next((given[name] for name in called(pair) if name in given), None)
+                if settings:
+                    settings = taken(pair, settings, order["inputs"])
+                if pair.name in order["done"]:
+                    continue
+                if order["list"]:
+                    listed = settings or cs231n.plan(pair, order["seed"]).settings
+                    yield {"listed": pair.name, "settings": [setting.text for setting in listed]}
+                    continue
+                left = FILE_SECONDS - (time.thread_time() - started)
+                yield _checked(pair, settings, order, min(order["repair"], max(left / 3, 1.0)))
+        except BadInputs as error:
+            yield {"refused": str(error)}
+
+
+def _checked(pair: Pair, settings: list[Setting] | None, order: dict[str, Any], repair: float) -> dict[str, Any]:
+    try:
+        report = sweep(pair, seed=order["seed"], quick=order["quick"], settings=settings, why=True, repair=repair)
+    except BadInputs:
+        raise
+    except Exception as error:  # a fault of the checker's, and of nobody else
+        text = f"it cannot be checked: {type(error).__name__}: {error}"
+        report = Report(pair.name, findings=[Finding("vacuous", "", text)])
+    text = report.format(colour=order["colour"], tell=order["tell"], width=order["width"])
+    if order["explain"]:
+        text += "\n\n" + explanation(pair, settings or cs231n.plan(pair, order["seed"]).settings, order)
+    return {"check": record(pair, report), "text": text}
 
 
 def called(pair: Pair) -> set[str]:

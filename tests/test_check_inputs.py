@@ -277,6 +277,25 @@ def matmul_tanh_backward(dout, cache):
     return d @ w.T, x.T @ d
 
 
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (
+            lambda f, x: check(f, x, x),
+            r"backward must be a function, as in check\(forward, .*; got ndarray.*check_loss",
+        ),
+        (lambda f, x: check(x, f, x), r"forward must be a function, .*; got ndarray"),
+        (
+            lambda f, x: check_loss(f, f, x),
+            r"scores must be an array, .*; got function.*go to check\(forward, backward",
+        ),
+    ],
+)
+def test_arguments_in_another_order_are_told_the_right_one(call, said):
+    with pytest.raises(TypeError, match=said):
+        call(lambda x: (x, None), draw(2))
+
+
 def test_another_engines_gradients_take_the_place_of_differences():
     calls = []
 

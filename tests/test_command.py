@@ -126,6 +126,27 @@ def test_another_forward_with_its_own_gradient_passes_and_is_told(checked):
     assert "leaky ReLU, with slope 0.25" in checks["relu"]["notes"][0]
 
 
+def test_another_forward_is_not_called_a_pass_and_its_values_are_no_verdict(write, capsys):
+    main([write(WRONG), "relu"])
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith(
+        "relu: forward differs from the reference: it is a leaky ReLU, with slope 0.25 where x < 0; "
+    )
+    assert "its own gradients are right: x (" in first
+    main([write(WRONG), "relu", "--tell", "verdict"])
+    assert capsys.readouterr().out.startswith(
+        "relu: forward differs from the reference; its own gradients are right: x ("
+    )
+
+
+def test_of_a_forward_without_a_backward_it_is_said_whether_it_agrees(write, capsys):
+    unwritten = RIGHT.partition("    x, w, b = cache")[0] + "    pass\n"
+    main([write(unwritten)])
+    assert "(None); forward agrees with the reference\n" in capsys.readouterr().out
+    main([write(unwritten.replace("@ w + b", "@ w - b"))])
+    assert "(None); forward differs from the reference: out" in capsys.readouterr().out
+
+
 def test_an_unfinished_pair_is_no_fault_unless_strict(write, capsys):
     path = write(WRONG)
     assert main([path, "dropout"]) == 0
@@ -165,6 +186,8 @@ def test_what_is_no_file_is_written_to_and_not_replaced(write, tmp_path, capsys)
         (["missing.py"], "there is no file or folder missing.py"),
         (["{file}", "afine"], "no pair is named afine; found: affine"),
         (["{file}", "affine=much"], "points must be a number"),
+        (["{file}", "affine=-1"], "points must be a number of at least 0, as in affine=2; got affine=-1"),
+        (["{file}", "affine=nan"], "points must be a number of at least 0"),
         (["{file}", "--inputs", "none.py"], "there is no none.py"),
         (["{file}", "--json", "no/such/folder/out.json"], "cannot write no/such/folder/out.json"),
         (["no_such_module:thing"], "no module no_such_module"),
@@ -309,12 +332,24 @@ def test_an_autograder_tells_what_could_not_be_imported(graded, capsys):
     assert results["output"].startswith("mine.py, line 13: SyntaxError")
     assert results["tests"][1]["output"] == f"not found\n{results['output']}"
     assert capsys.readouterr().err == "gradcheck: no pair is named relu; found: affine\n"
+    graded(RIGHT, "afine=1")
+    assert capsys.readouterr().out == ""  # a pair was found, if not this one
     assert "No module named 'nowhere'" in graded("import nowhere\n" + RIGHT)["output"]
     assert "output" not in graded(RIGHT)
 
 
 def test_a_name_that_is_not_found_is_a_failure_of_the_autograder_s_run(write, tmp_path):
     assert main([write(RIGHT), "affine=1", "relu=1", "--quick", "--gradescope", str(tmp_path / "results.json")]) == 1
+
+
+def test_a_submission_of_another_name_gets_no_points_and_the_name_that_is_expected(tmp_path, capsys):
+    out = tmp_path / "results.json"
+    assert main([str(tmp_path / "assignment.py"), "affine=2", "--gradescope", str(out)]) == 2
+    results = json.loads(out.read_text())
+    assert results["score"] == 0
+    assert results["output"].startswith("hand in a file named assignment.py; there is no file or folder")
+    assert [(test["name"], test["max_score"]) for test in results["tests"]] == [("affine", 2)]
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_an_autograder_tells_the_verdict_alone_unless_more_is_asked_for(graded):
@@ -365,6 +400,42 @@ def test_own_inputs_take_the_place_of_drawn_ones(write, checked):
     several = write("import numpy as np\nsquare = [(np.ones(3),), {'x': np.full(2, 200.0)}]\n", "several.py")
     checks, _, _ = checked(text, "--inputs", several)
     assert checks["square"]["settings"] == {"tried": ["square[0]", "square[1]"], "failed": ["square[1]"]}
+
+
+STRIDED = """
+import numpy as np
+
+def thin_forward(x, w, bias=0.0, stride=1):
+    return (x @ w + bias)[:, ::stride], (x, w)
+
+def thin_backward(dout, cache):
+    x, w = cache
+    return dout @ w.T, x.T @ dout
+"""  # right for a stride of 1 alone
+
+
+@pytest.mark.parametrize("inputs", ["x, w, np.ones(4, bool), 2", "{'x': x, 'w': w, 'stride': 2}"])
+@pytest.mark.parametrize(("stride", "verdict"), [(2, "error"), (1, "pass")])
+def test_own_inputs_reach_arguments_that_have_a_default(write, checked, inputs, stride, verdict):
+    drawn = "import numpy as np\nx, w = np.random.default_rng(0).standard_normal((2, 4, 4))\n"
+    own = write(f"{drawn}thin = {inputs.replace('2', str(stride))}\n", "own.py")
+    assert checked(STRIDED, "--inputs", own, "--no-repair")[0]["thin"]["verdict"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ("thin = np.ones(3), np.ones(3)\n", "own.py, line 1: NameError: name 'np' is not defined"),
+        ("\ndef thin(rng):\n    return np.ones(3)\n", "own.py, line 3: NameError: name 'np' is not defined"),
+        ("thin = (1,\n", "own.py, line 1: SyntaxError: '(' was never closed"),
+        ("thin = (1.0,)\n", "own.py: thin gives 1 by position; thin_forward takes (x, w, bias=0.0, stride=1)"),
+        ("thin = {'x': 1.0}\n", "own.py: thin gives x; thin_forward takes (x, w, bias=0.0, stride=1)"),
+    ],
+)
+def test_own_inputs_that_cannot_be_used_are_wrong_usage_with_their_line(write, capsys, inputs, said):
+    assert main([write(STRIDED), "--inputs", write(inputs, "own.py")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(said)
 
 
 def test_the_same_seed_gives_the_same_record(checked):

@@ -78,7 +78,29 @@ def test_indices_are_whole_numbers(report, name):
 def test_a_forward_that_takes_none_of_the_inputs_tried_is_no_error(report):
     found = report(LAYER.format(shape=(4, 5), factor=1).replace("self.x = x", "raise ValueError('no')"))
     assert found.verdict == "vacuous"
-    assert "give them with --inputs" in str(found)
+    assert "say their shapes in its docstring, such as x: (N, D), or give them with --inputs" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("of_u", "of_v"), [(": (N, D)", ": (N,)"), (" : array (N, D)", ": np.ndarray (N,)"), (" (N, D): rows", " (N,): n"),
+                       (": (N, d_1, ..., d_k)", ": (N,)")],
+)  # fmt: skip
+def test_a_shape_may_stand_right_after_the_arguments_name(report, of_u, of_v):
+    text = f'''
+    def own_forward(u, v, k):
+        """
+        u{of_u}
+        v{of_v}
+        k: pair (kh, kw), floats in (0, 1), of shape (2,)
+        """
+        assert u.shape[:1] == v.shape and k.shape == (2,)
+        return u.T * v * k[0], (u, v, k)
+
+    def own_backward(dout, cache):
+        u, v, k = cache
+        return (dout * v).T * k[0], (dout * u.T).sum(0) * k[0], ((dout * u.T * v).sum(), 0) @ np.eye(2)
+    '''
+    assert report("import numpy as np\n" + textwrap.dedent(text)).tried[0].split(", k")[0] == "u (4, 3), v (4,)"
 
 
 @pytest.mark.parametrize("name", ["fc", "linear", "dense"])

@@ -23,6 +23,7 @@ class Layer:
 
 def test_right(gradcheck):
     gradcheck((forward, lambda dout, x: 2 * x * dout), x)
+    gradcheck(forward, lambda dout, x: 2 * x * dout, x)
 
 def test_layer(gradcheck):
     gradcheck(Layer(), x)
@@ -51,7 +52,7 @@ def test_a_failing_check_shows_the_report_at_the_line_of_the_test(tmp_path):
     assert "forward: fail" in done.stdout
     assert "returned is 0.500 times the true gradient" in done.stdout
     assert ">       gradcheck((forward, lambda dout, x: x * dout), x)" in done.stdout
-    assert "test_mine.py:23: AssertionError" in done.stdout
+    assert "test_mine.py:24: AssertionError" in done.stdout
     assert "check.py" not in done.stdout  # no line of the checker itself
 
 

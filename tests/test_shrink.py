@@ -12,7 +12,7 @@ from gradcheck import cs231n
 from gradcheck.case import case_of
 from gradcheck.discover import discover
 from gradcheck.load import sandboxed
-from gradcheck.shrink import as_test, shrink
+from gradcheck.shrink import as_test, at, shrink
 
 ROOT = Path(__file__).resolve().parents[1]
 AFFINE = """
@@ -89,6 +89,30 @@ def test_it_is_small_and_fails_in_the_same_way(tmp_path, text, largest):
             assert max(value.shape) <= largest
             assert np.array_equal(value, value.round(2))
             assert not np.isin(value, (0, 1)).any()
+
+
+GATES = """
+import numpy as np
+
+def gates_forward(x, h, w):
+    H = h.shape[1]
+    a = x @ w
+    return a[:, :H] * a[:, H : 2 * H] * a[:, 2 * H : 3 * H] * a[:, 3 * H :] + h, None
+
+def gates_backward(dout, cache):
+    pass
+"""
+
+
+def test_four_gates_stay_four_of_one_width(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(GATES)
+    with sandboxed(path):
+        (pair,) = discover(path).pairs
+    rng = np.random.default_rng(0)
+    small = shrink(at(pair, (rng.standard_normal((3, 7)), rng.standard_normal((3, 5)), rng.standard_normal((7, 20)))))
+    assert small.arrays["h"].shape[1] == 2
+    assert small.arrays["w"].shape[1] == 8
 
 
 def test_a_batch_is_not_cut_to_one_where_a_mean_is_a_sum(tmp_path):

@@ -77,6 +77,40 @@ def test_a_broadcast_sum_is_said_in_words():
     assert "beta (3,) is broadcast to out (4, 3): its gradient is a sum over axis 0 of 4" in text
 
 
+def rnn_forward(x, h0, w):
+    h, out = h0, np.zeros((len(h0), 3, 2))
+    for t in range(3):
+        h = np.tanh(x[:, t] + h @ w)
+        out[:, t] = h
+    return out, None
+
+
+def unwritten_backward(dout, cache):
+    raise NotImplementedError
+
+
+def empty_backward(dout, cache):
+    pass
+
+
+def test_what_enters_a_loop_once_is_no_broadcast():
+    text = str(explain(rnn_forward, empty_backward, np.ones((1, 3, 2)), np.ones((1, 2)), np.eye(2)))
+    assert "gradient of h0" in text
+    assert "is broadcast" not in text
+
+
+@pytest.mark.parametrize(
+    ("backward", "said"),
+    [(unwritten_backward, "backward is not written yet"), (empty_backward, "backward returned no gradient (None)")],
+)
+def test_a_backward_that_is_not_written_is_not_judged(backward, said):
+    text = str(explain(centred_forward, backward, *inputs()))
+    assert said in text
+    assert "returned = None" in text
+    assert "✗" not in text
+    assert "red" not in text.split("graph")[1]
+
+
 def looped_forward(x):
     out = np.zeros_like(x)
     for i in range(len(x)):
@@ -143,6 +177,7 @@ def test_a_loss_and_a_backward_that_raises_are_walked_through_too():
         return total, dx
 
     assert "✓" in str(explain(loss, None, X))
+    assert "\nbackward\n" not in str(explain(loss, None, X))  # it has none of its own
 
     def raising_backward(dout, cache):
         raise KeyError("mask")
