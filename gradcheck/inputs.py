@@ -18,6 +18,8 @@ from .standins import Lacking
 
 Values = dict[str, Any]
 
+FITS = 3  # how well arguments fit, at best
+
 # A parameter with one of these names is the course's parameter of the other name.
 ALIASES = {
     "input": "x", "inputs": "x", "data": "x", "z": "x", "weight": "w", "weights": "w", "kernel": "w", "filters": "w",
@@ -86,24 +88,25 @@ def _by_name(function: Callable[..., Any], values: Values) -> tuple[Any, ...] | 
 
 
 def fitting(pair: Pair, variants: Iterable[list[Setting]], seed: int = 0) -> tuple[int, list[Setting]]:
-    """The first list of settings that the pair's code is written for, its gradients having its arguments' shapes: 2.
+    """The first list of settings that the pair's code is written for, its gradients having its arguments' shapes: 3.
 
     Documentation and code disagree on gamma of shape (C,) or (1, C, 1, 1), and on W of shape (D, C) or (C, D). Where
-    no variant fits wholly, the first that forward accepts, and 1; where it raises at all, the first, and 0; where its
-    parameters are others, -1.
+    no variant fits wholly, the first at which backward runs, and 2; the first that forward accepts, and 1; where it
+    raises at all, the first, and 0; where its parameters are others, -1.
     """
     ranked: list[tuple[int, list[Setting]]] = [(-1, [])]
     for settings in variants:
         fit = _fit(pair, settings[0].arguments(pair, seed)) if settings else -1
-        if fit == 2:
+        if fit == FITS:
             return fit, settings
         ranked.append((fit, settings))
     return max(ranked, key=lambda ranking: ranking[0])
 
 
 def _fit(pair: Pair, arguments: tuple[Any, ...] | None) -> int:
-    """2 if the gradients have the arguments' shapes, 1 if only forward runs, 0 if it raises, -1 if nothing binds.
+    """3 if the gradients have the arguments' shapes, 2 if they have others, 1 if only forward runs, 0 if that raises.
 
+    -1 if nothing binds.
     Where something absent is needed, no other arguments will do better.
     """
     if arguments is None:
@@ -112,7 +115,7 @@ def _fit(pair: Pair, arguments: tuple[Any, ...] | None) -> int:
         with np.errstate(all="ignore"):
             outs = pair.outputs(*copy.deepcopy(arguments))
     except Lacking:
-        return 2
+        return FITS
     except (Exception, SystemExit):
         return 0
     if (
@@ -124,11 +127,11 @@ def _fit(pair: Pair, arguments: tuple[Any, ...] | None) -> int:
     try:
         gradients = pair.gradients(*copy.deepcopy(arguments))
     except Lacking:
-        return 2
+        return FITS
     except (Exception, SystemExit):
         return 1
     shapes = [np.shape(a) for a in arguments if is_differentiable(a)][: len(gradients)]
-    return 2 if [np.shape(gradient) for gradient in gradients] == shapes else 1
+    return FITS if [np.shape(gradient) for gradient in gradients] == shapes else 2
 
 
 def is_differentiable(value: Any) -> bool:
@@ -310,7 +313,7 @@ def searched(pair: Pair, seed: int = 0, sizes: tuple[int | tuple[int, ...], ...]
         text = ", ".join(f"{name} {kind[1]}" for name, kind in zip(names, kinds) if kind[0] != "scalar")
         setting = Setting(text, _drawing(dict(zip(names, kinds))))
         fit = _fit(pair, setting.arguments(pair, seed))
-        if fit == 2:
+        if fit == FITS:
             return [setting]
         if fit > best[0]:
             best = fit, setting

@@ -75,7 +75,10 @@ def sweep(
         failed = any(report.verdict not in ("pass", "inconclusive", "vacuous") for report in reports.values())
         report = pair.check(arguments, rng=seed, entries=FEW if failed else ENTRIES)
         if setting.hint and report.verdict == "error":
-            report.findings = [f._replace(text=f"{f.text}; {setting.hint}") for f in report.findings]
+            report.findings = [
+                f._replace(text=f"{f.text}; {setting.hint}") if " raises ValueError: " in f.text else f
+                for f in report.findings
+            ]
         if outs is not None and difference is not None:
             values = setting.draw(np.random.default_rng(seed))
             _compare_forward(report, difference(values, outs))

@@ -113,3 +113,33 @@ def test_the_courses_affine_is_told_to_flatten(report):
     text = str(report(PRODUCT.format(name="affine", factor=1)))
     assert "x has shape (N, d_1, ..., d_k): flatten each example" in text
     assert "it raises" not in text
+
+
+def test_what_raises_for_another_reason_is_not_told_to_flatten(report):
+    text = str(report(PRODUCT.format(name="affine", factor=1).replace("x.dot(w)", "x.dot(weights)")))
+    assert "name 'weights' is not defined" in text
+    assert "flatten" not in text
+
+
+def test_arguments_at_which_backward_runs_are_those_it_is_written_for(report):
+    found = report("""
+        import numpy as np
+
+        def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
+            N, C, H, W = x.shape
+            groups = x.reshape(N, G, -1)
+            std = np.sqrt(groups.var(axis=2, keepdims=True) + gn_param.get("eps", 1e-5))
+            xhat = ((groups - groups.mean(axis=2, keepdims=True)) / std).reshape(x.shape)
+            return gamma[:, None, None] * xhat + beta[:, None, None], (xhat, gamma, std)
+
+        def spatial_groupnorm_backward(dout, cache):
+            xhat, gamma, std = cache
+            N, C, H, W = dout.shape
+            dgamma = (dout * xhat).sum(axis=(0, 2, 3), keepdims=True)
+            dbeta = dout.sum(axis=(0, 2, 3), keepdims=True)
+            d, groups = ((a.reshape(*std.shape[:2], -1)) for a in (dout * gamma[:, None, None], xhat))
+            dx = (d - d.mean(axis=2, keepdims=True) - groups * (d * groups).mean(axis=2, keepdims=True)) / std
+            return dx.reshape(xhat.shape), dgamma, dbeta
+        """)
+    assert found.verdict == "fail"
+    assert "the gradient must have the shape (6,) of gamma; got (1, 6, 1, 1); its values are right" in str(found)
