@@ -6,16 +6,16 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import caches, formulas, indices, slips
+from . import caches, formulas, indices, slips, sums
 from .place import Change, Place
 
 Kind = Callable[[Place], Iterator[Change]]
 KINDS: list[Kind] = [
-    slips.misnamed, slips.calls, slips.kept, slips.dtypes, caches.cache_order, caches.from_forward,
-    caches.recomputed, slips.keepdims, slips.reshaped, slips.accumulated, slips.cropped, formulas.eps_added,
-    slips.returned_order, slips.unwrapped, slips.copied, indices.unstrided, formulas.undone, formulas.reductions,
-    formulas.scaled, formulas.operators, slips.axes, formulas.transposed, formulas.compared, formulas.signs,
-    indices.looped, formulas.moved_inside, formulas.constants, formulas.conditions, formulas.dropped,
+    slips.misnamed, slips.calls, slips.kept, slips.dtypes, caches.cache_order, caches.from_forward, caches.recomputed,
+    slips.keepdims, slips.reshaped, slips.accumulated, slips.cropped, formulas.eps_added, slips.returned_order,
+    slips.unwrapped, slips.copied, indices.unstrided, formulas.undone, formulas.reductions, formulas.scaled,
+    sums.counted, sums.left_out, formulas.operators, slips.axes, formulas.transposed, formulas.compared,
+    formulas.signs, indices.looped, formulas.moved_inside, formulas.constants, formulas.conditions, formulas.dropped,
     indices.exchanged, formulas.one_hot, indices.renamed,
 ]  # fmt: skip
 ANYWHERE: list[Kind] = [  # many on every line

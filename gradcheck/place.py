@@ -155,6 +155,18 @@ class Place:
             argument.arg for argument in self.body.function.args.args
         }
 
+    def size(self, name: str, axis: int) -> str:
+        """The length of an array's axis: the name that the function gave to it, else ``x.shape[axis]``."""
+        for s in self.body.statements:
+            target = s.targets[0] if isinstance(s, ast.Assign) else None
+            if (
+                isinstance(target, ast.Tuple)
+                and len(target.elts) > axis
+                and self.text.of(s).endswith(f"= {name}.shape")
+            ):
+                return self.text.of(target.elts[axis])
+        return f"{name}.shape[{axis}]"
+
     def put(self, kind: str, cause: str | None, *parts: tuple[Any, str]) -> Change:
         """The change that writes something in place of each of some nodes."""
         return Change(kind, cause, tuple((*self.text.span(node), new) for node, new in parts))

@@ -176,7 +176,8 @@ class _Search:
         ticks = self.program.ticks(written)
         started = time.thread_time()
         base = self._progress(self.program.pair(written.replaced(ticks)), case, trial)
-        self._patience = min(PATIENCE, 0.05 + 20 * (time.thread_time() - started))
+        if case.error is None:  # what raises has not shown how long the rest takes
+            self._patience = min(PATIENCE, 0.05 + 20 * (time.thread_time() - started))
         found: list[tuple[Score, int, int, Change]] = []
         share = until if len(done) + 1 == DEPTH else started + 0.5 * (until - started)
         for n, change in enumerate(self._candidates(written, case)):
@@ -214,7 +215,8 @@ class _Search:
         ranked = [found for place in places for found in changes(place, contract=self.contract)]
         raising = {place.error_line for place in places if place.error_line}
         likely = {self.cause, KIN.get(self.cause or "")}
-        likely |= {None, "wrong-term"} if self.cause else {change.cause for _, change in ranked}  # these say no cause
+        told = self.cause and not self.forward  # of backward
+        likely |= {None, "wrong-term"} if told else {change.cause for _, change in ranked}  # these say no cause
 
         def order(found: tuple[int, Change]) -> int:
             lines = {text.line_of(start) for start, _, _ in found[1].spans}

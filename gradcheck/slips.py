@@ -153,7 +153,7 @@ def cropped(place: Place) -> Iterator[Change]:
         cut = [(axis, index) for axis, index in enumerate(indices) if _is_cropping(index)]
         alike = [name for name in place.arrays if place.values[name].ndim == len(indices)] if cut else []
         for name in sorted(alike, key=lambda name: name.startswith("d")):
-            sizes = [_size(place, name, axis) for axis, _ in cut]
+            sizes = [place.size(name, axis) for axis, _ in cut]
             parts = [(i.upper, f"{place.text.of(i.lower)} + {size}") for (_, i), size in zip(cut, sizes) if i.lower]
             if len(parts) == len(cut) and place.text.of(node.value) != name:
                 yield place.put("crop", "shape-cropped", *parts)
@@ -265,15 +265,6 @@ def copied(place: Place) -> Iterator[Change]:
             start = place.text.span(first)[0]
             cause = "mutates-dout" if name == place.first else "mutates-cache"
             yield Change("copy", cause, ((start, start, f"{name} = {name}.copy(); "),))
-
-
-def _size(place: Place, name: str, axis: int) -> str:
-    """The length of an axis: the name that the function gave to it, else ``x.shape[axis]``."""
-    for s in place.body.statements:
-        target = s.targets[0] if isinstance(s, ast.Assign) else None
-        if isinstance(target, ast.Tuple) and len(target.elts) > axis and place.text.of(s).endswith(f"= {name}.shape"):
-            return place.text.of(target.elts[axis])
-    return f"{name}.shape[{axis}]"
 
 
 def _is_fixed_crop(index: ast.AST) -> bool:

@@ -81,6 +81,13 @@ def max_pool_backward(dout, cache):
             window = x[:, :, i * s:i * s + HH, j * s:j * s + WW]
             mask = window == out[:, :, i, j][:, :, None, None]
 """
+IMAGES = """
+def centred_forward(x):
+    return x - x.mean(axis=(0, 2, 3), keepdims=True), x
+
+def centred_backward(dout, x):
+    N, C, H, W = x.shape
+"""
 DROPOUT = """
 def dropout_forward(x, dropout_param):
     p = dropout_param["p"]
@@ -227,6 +234,19 @@ WRONG = {
     "scale": DROPOUT
     + """
     return dout * mask  # wrong
+""",
+    "count": IMAGES
+    + """
+    mean = dout.sum(axis=(0, 2, 3), keepdims=True) / N  # wrong
+    return dout - mean
+""",
+    "sum": NORM
+    + """
+    xhat, gamma, var, eps = cache
+    N, dxhat = len(dout), dout * gamma
+    dmean = dxhat  # wrong
+    dx = (dxhat - dmean / N - xhat * (dxhat * xhat).mean(axis=0)) / np.sqrt(var + eps)
+    return dx, np.sum(dout * xhat, axis=0), dout.sum(axis=0)
 """,
     "loop": SUM
     + """
