@@ -113,7 +113,7 @@ class _Search:
             if self.passing:
                 return self._state()
             return self._of_forward()
-        s = self.failing[0]
+        s = next((t for t in self.failing if t.error is None), self.failing[0])
         if s.error is not None:
             return self._of_error(s)
         whole = self._of_count(s) or self._of_another_forward(s)
@@ -231,12 +231,9 @@ class _Search:
             return mended or Diagnosis(finding.cause, finding.text)
         if finding.cause == "wrong-cache":
             return Diagnosis(finding.cause, finding.text)
-        if where:
-            cause = "shape-squeezed" if where.endswith("= 1") and _squeezes(s) else "config-hardcoded"
-            return Diagnosis(
-                cause, f"it raises only where {where}: {finding.text}", "use the sizes and settings as they come in"
-            )
-        return Diagnosis(finding.cause, finding.text)
+        cause = "shape-squeezed" if where.endswith("= 1") and _squeezes(s) else "config-hardcoded"
+        only = f"only where {where}" if where else "at some settings only"
+        return Diagnosis(cause, f"it raises {only}: {finding.text}", "use the sizes and settings as they come in")
 
     def _by_cache(self, s: Sample) -> Diagnosis | None:
         """Another cache with which it runs and all gradients are right."""

@@ -69,7 +69,7 @@ def centring(s: Sample, k: int) -> Iterator[Reading]:
             True,
         )
         yield tested(
-            "missing-term-variance",
+            "missing-term-variance" if absent else "wrong-term",
             f"true - returned is a constant and a multiple of {name} normalised {where}: "
             "the paths through mean and variance are not right",
             f"subtract mean(dxhat) and xhat * mean(dxhat * xhat) {where}",

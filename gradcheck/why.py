@@ -67,6 +67,8 @@ def reason(
     within = _accused(guilty) if guilty else None
     diagnosis = _diagnosed(pair, [*failing, *(s for s in settings if s not in failing)], seed)
     cause = diagnosis.cause if diagnosis is not None and diagnosis.cause != "unknown" else report.cause or "unknown"
+    if report.verdict == "error" and cause == report.cause and case is not None and case.error is None:
+        shown = report.line  # where it raises, and not where it is wrong at other settings
     told = origin(cause, pair, case, shown, accusation.cleared if accusation else [])
     accused = [line for a in (within, accusation) if a for line in (a.line, *a.before)]
     suspects = [line for line in (told, shown, *accused) if line]
@@ -100,6 +102,10 @@ def at_inputs(report: Report, forward: Any, backward: Any, inputs: Sequence[Any]
 
 def entries_of(inputs: Sequence[Any]) -> int:
     return sum(x.size for x in inputs if isinstance(x, np.ndarray))
+
+
+def _plainness(inputs: Sequence[Any]) -> tuple[int, int]:
+    return sum(isinstance(x, float) and x != 0 for x in inputs), entries_of(inputs)
 
 
 def like(
@@ -182,9 +188,12 @@ def _called_at(path: str, line: int) -> set[str]:
 
 
 def failing_case(pair: Pair, settings: Sequence[Setting], seed: int) -> Case | None:
-    """The case with the smallest inputs whose gradients are wrong; if there is none, the smallest that raises."""
+    """The case with the plainest inputs whose gradients are wrong; if there is none, the plainest that raises.
+
+    Plain is what has few numbers that are not 0, such as the weight of an L2 term, and then small arrays.
+    """
     raising = None
-    for setting in sorted(settings, key=lambda setting: entries_of(setting.arguments(pair, seed) or ())):
+    for setting in sorted(settings, key=lambda setting: _plainness(setting.arguments(pair, seed) or ())):
         try:
             case = case_of(pair, setting, seed)
         except Exception:  # forward raises here

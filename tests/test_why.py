@@ -100,6 +100,19 @@ def softmax_loss(W, X, y, reg):
     dW = X.T @ p / N + reg * W
     return loss, dW
 """
+LOOP = """\
+def softmax_loss(W, X, y, reg):
+    loss, dW = 0.0, np.zeros_like(W)
+    for i in range(len(X)):
+        p = np.exp(X[i] @ W)
+        p /= p.sum()
+        loss -= np.log(p[y[i]]) / len(X)
+        p[y[i]] -= 1
+        dW += np.outer(X[i], p) / len(X)
+    loss += reg * np.sum(W**2)
+    dW += 2 * reg * W
+    return loss, dW
+"""
 AFFINE = """\
 def affine_forward(x, w, b):
     return x.reshape(len(x), -1) @ w + b, (x, w)
@@ -161,6 +174,13 @@ SLIPS = {  # what is written, what stands there instead, the name of the pair, t
                                 "batchnorm", "forward-mismatch"),
     "squares only": (POOL, "np.zeros(x.shape)", "np.zeros((*x.shape[:2], x.shape[3], x.shape[3]))",
                      "max_pool_naive", "config-hardcoded"),
+    "windows that tile only": (POOL, "keepdims=True)", "keepdims=True).repeat(S, 2).repeat(S, 3)",
+                               "max_pool_naive", "config-hardcoded"),
+    "before a penalty is added": (LOOP, "p) / len(X)", "p**3) / len(X)", "softmax_loss", "wrong-term"),
+    "not summed": (NORM, "(dxhat * (x - mean)).sum(axis=0) * -0.5 / std**3", "dxhat * (x - mean) * -0.5 / std**2",
+                   "batchnorm", "wrong-term"),
+    "a sum left out of forward": (NORM, "var = x.var(axis=0)", "var = (x - mean) ** 2 / len(x)",
+                                  "batchnorm", "forward-mismatch"),
     "a view written into": (POOL, BEST, BEST.replace("best = ", "window[:] = ").replace("best", "window"),
                             "max_pool_naive", "mutates-cache"),
     "a gradient of another penalty": (LOSS, "/ N + reg * W", "/ N + 2 * reg * W", "softmax_loss", "regularization"),
@@ -205,6 +225,26 @@ def test_a_fix_does_not_hide_the_cause_that_numbers_tell(report_of):
     report = report_of(CLOSED.replace("(xhat, std,", "(xhat, np.sqrt(var),"), "batchnorm")
     assert report.cause == "wrong-eps"
     assert [edit["after"].strip() for edit in report.why.edits] == ["cache = (xhat, std, gamma)"]
+
+
+def test_a_path_of_the_wrong_size_is_not_one_left_out(report_of):
+    text = NORM.replace("/ len(x)", "/ x.shape[1]")
+    assert report_of(text, "batchnorm", repair=0).cause == "wrong-term"
+
+
+def test_eps_beside_the_root_of_a_forward_is_told_as_such(report_of):
+    text = CLOSED.replace("std = np.sqrt(var + eps)", "std = np.sqrt(var) + eps").replace("gamma)", "gamma, var, eps)")
+    text = text.replace("std, gamma = cache", "std, gamma, var, eps = cache\n    std = np.sqrt(var + eps)")
+    assert report_of(text, "batchnorm", repair=0).cause == "wrong-eps"
+
+
+def test_where_it_raises_is_told_before_where_it_is_wrong(report_of):
+    text = LOOP.replace("len(X)\n    loss", "len(X)\n    assert len(X) == 1\n    loss").replace(
+        "X[i], p)", "X[i], p**3)"
+    )
+    report = report_of(text, "softmax_loss", repair=0)
+    assert report.verdict == "error"
+    assert report.why.statement == "assert len(X) == 1"
 
 
 @pytest.mark.parametrize("wrong", ["x", "(x < 0)"])
