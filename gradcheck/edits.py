@@ -37,10 +37,12 @@ def changes(place: Place, *, contract: bool = False) -> Iterator[tuple[int, Chan
 
 
 def _everywhere(found: list[Change], text: str) -> Iterator[Change]:
-    """The same edit at all its places at once."""
+    """The same edit at all its places at once; of what is only put in, all places with the same words between."""
     groups: dict[Any, list[Change]] = {}
     for change in found:
-        groups.setdefault(tuple((text[start:end], new) for start, end, new in change.spans), []).append(change)
+        edit = tuple((text[start:end], new) for start, end, new in change.spans)
+        between = "" if any(old for old, _ in edit) else text[change.spans[0][0] : change.spans[-1][1]]
+        groups.setdefault((between, edit), []).append(change)
     for group in groups.values():
         spans = sorted({span for change in group for span in change.spans})
         apart = all(a[1] <= b[0] for a, b in itertools.pairwise(spans))

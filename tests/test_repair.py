@@ -482,6 +482,23 @@ def column_sums(a):
     assert mended(pair).edits[0].line == numbered(pair, "# wrong")
 
 
+def test_a_factor_that_is_lacking_twice_is_put_in_at_both_places(pair_in):
+    pair = pair_in("""
+def twice_forward(x):
+    return np.hstack((x**2 + x, x**2 + x)), x
+
+def twice_backward(dout, x):
+    left, right = np.hsplit(dout, 2)
+    dx = left + right
+    d = left
+    dx += d * x
+    d = right
+    dx += d * x
+    return dx
+""")
+    assert [edit.after.strip() for edit in mended(pair).edits] == ["dx += 2 * d * x"] * 2
+
+
 def test_one_mistake_made_twice_is_mended_twice(pair_in):
     pair = pair_in(
         LAYER
