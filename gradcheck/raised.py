@@ -53,6 +53,13 @@ def line_of(error: BaseException, functions: list[Any]) -> tuple[str | None, int
     return _place(error, functions, "")[:2]
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Whether the code under test says by a ``raise`` of its own that it does not take what it was given."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    own = not frame.filename.startswith(_FOREIGN) and (frame.line or "").startswith("raise ")
+    return own and not isinstance(error, NotImplementedError)
+
+
 def _place(error: BaseException, functions: list[Any], stage: str) -> tuple[str | None, int | None, str]:
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not frame.filename.startswith((*_FOREIGN, "<__array")):

@@ -14,7 +14,7 @@ from .cs231n import Difference, matched, plan
 from .inputs import Setting, Values
 from .localize import ENTRIES
 from .pairs import Pair, required
-from .raised import describe
+from .raised import describe, is_refusal
 from .report import DIFFERS, Finding, Report, merge
 from .why import reason
 
@@ -50,8 +50,8 @@ def sweep(
     Returns
     -------
     Report
-        The gravest of all, with the settings tried and those that failed. That forward refuses an unusual setting is
-        a note; that it refuses a usual one is an error.
+        The gravest of all, with the settings tried and those that failed. That forward raises at an unusual setting is
+        a note, as is that it refuses one by a ``raise`` of its own and takes others; at a usual one it is an error.
     """
     difference: Difference | None = None
     if settings is None:
@@ -59,6 +59,7 @@ def sweep(
     if not settings:
         return _without_inputs(pair)
     reports: dict[str, Report] = {}
+    refused: dict[str, tuple[Any, ...]] = {}
     limits = []
     settings = settings[: 1 if quick else None]
     for setting in settings:
@@ -68,7 +69,8 @@ def sweep(
         try:
             outs = _outputs(pair, arguments)
         except Exception as error:
-            if not setting.usual:
+            if not setting.usual or is_refusal(error):
+                refused |= {setting.text: arguments} if setting.usual else {}
                 limits.append(f"not checked at {setting.text}: {describe('forward', error, [pair.forward]).text}")
                 continue
             outs = None
@@ -85,6 +87,8 @@ def sweep(
             if report.verdict == "fail" and pair.is_loss:
                 report = _but_for_a_guard(pair, arguments, report, matched(difference, values, outs), values)
         reports[setting.text] = report
+    if not reports:
+        reports = {text: pair.check(arguments, rng=seed) for text, arguments in refused.items()}
     merged = merge(pair.name, reports)
     differences = [note for note in merged.notes if note.startswith(DIFFERS)]
     merged.notes = [note for note in merged.notes if note not in differences[1:]]

@@ -121,6 +121,21 @@ def test_what_raises_for_another_reason_is_not_told_to_flatten(report):
     assert "flatten" not in text
 
 
+def test_what_a_forward_refuses_is_no_error_where_it_takes_others(report):
+    rows = "    if x.ndim > 2:\n        raise ValueError('rows only')\n    return x.dot(w)"
+    right, wrong = (
+        report(PRODUCT.format(name="affine", factor=f).replace("    return x.dot(w)", rows)) for f in (1, 2)
+    )
+    assert (right.verdict, wrong.verdict) == ("pass", "fail")
+    assert "rows only" in str(right.notes)
+    assert (
+        report(
+            PRODUCT.format(name="affine", factor=1).replace("    return", "    raise ValueError\n    return", 1)
+        ).verdict
+        == "error"
+    )
+
+
 def test_arguments_at_which_backward_runs_are_those_it_is_written_for(report):
     found = report("""
         import numpy as np
