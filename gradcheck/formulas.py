@@ -266,8 +266,9 @@ def one_hot(place: Place) -> Iterator[Change]:
         for y in labels:
             if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name) and s.targets[0].id in place.arrays:
                 name = s.targets[0].id
-                part = f"; {name}[np.arange(len({name})), {y}] -= 1"
-                yield Change("one-hot", "missing-one-hot", ((end, end, part),))
+                for share in ("1", f"{name}.sum(axis=1)"):  # of a softmax, of margins
+                    part = f"; {name}[np.arange(len({name})), {y}] -= {share}"
+                    yield Change("one-hot", "missing-one-hot", ((end, end, part),))
             elif isinstance(s, ast.AugAssign) and isinstance(s.op, ast.Add):
                 target, value = s.target, place.text.of(s.value)
                 indices = [

@@ -467,6 +467,24 @@ def test_a_penalty_that_the_gradient_leaves_out_is_added(pair_in):
     assert "2 * reg * W" in found.edits[0].after
 
 
+def test_of_margins_each_label_gets_the_sum(pair_in):
+    found = mended(
+        pair_in("""
+def svm_loss(x, y):
+    N = len(x)
+    margins = np.maximum(0, x - x[np.arange(N), y][:, None] + 1)
+    margins[np.arange(N), y] = 0
+    loss = margins.sum() / N
+    margins[margins > 0] = 1
+    dx = margins  # wrong
+    dx /= N
+    return loss, dx
+""")
+    )
+    assert found.cause == "missing-one-hot"
+    assert "dx[np.arange(len(dx)), y] -= dx.sum(axis=1)" in found.edits[0].after
+
+
 def test_a_mistake_in_a_helper_is_mended_there(pair_in):
     pair = pair_in(
         """
