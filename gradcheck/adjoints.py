@@ -247,7 +247,7 @@ def _verdict(
     """The last event decides. A wrong name is the fault of the first statement after the last time it was right.
 
     What merely transposes, reshapes or scales it is not to blame; the latter only where it is no multiple of the true
-    one.
+    one. Of nothing but zeros it is the last statement, after which more should have come.
     """
     if is_right(events[-1]):
         return True, events[-1]
@@ -256,6 +256,8 @@ def _verdict(
     if right:
         return False, next(event for event in events if event.number > right[-1].number)
     last = events[-1].value
+    if not last.any():
+        return False, events[-1]
     scales = not is_scaled(last)
     values = np.sort(last, axis=None)
 

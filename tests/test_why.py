@@ -238,6 +238,12 @@ def test_eps_beside_the_root_of_a_forward_is_told_as_such(report_of):
     assert report_of(text, "batchnorm", repair=0).cause == "wrong-eps"
 
 
+def test_where_only_a_penalty_is_written_the_rest_is_to_follow(report_of):
+    report = report_of(LOOP.replace("        dW += np.outer(X[i], p) / len(X)\n", ""), "softmax_loss", repair=0)
+    assert report.cause == "unfinished"
+    assert report.why.statement == "dW += 2 * reg * W"
+
+
 def test_where_it_raises_is_told_before_where_it_is_wrong(report_of):
     text = LOOP.replace("len(X)\n    loss", "len(X)\n    assert len(X) == 1\n    loss").replace(
         "X[i], p)", "X[i], p**3)"
