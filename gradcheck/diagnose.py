@@ -124,7 +124,8 @@ class _Search:
             found = self._of_argument(s, k)
             if found is not None:
                 return found
-        return self._of_settings() or self.unknown()
+        raising = next((t for t in self.failing if t.error is not None), None)
+        return self._of_settings() or (self._of_error(raising) if raising else self.unknown())
 
     def _sample(self, text: str, arguments: tuple[Any, ...] | None, seed: int) -> Sample | None:
         if arguments is None:
@@ -324,10 +325,11 @@ class _Search:
         """Right for some settings, wrong for others."""
         if not any(min((n for x in t.x for n in x.shape), default=1) > 1 for t in self.passing):
             return None
-        where = telling(self.failing, self.passing)
+        failing = [t for t in self.failing if t.error is None]
+        where = telling(failing, self.passing)
         if not where:
             return None
-        s = self.failing[0]
+        s = failing[0]
         names = ", ".join(s.names[k] for k in s.wrong)
         cropped = [k for k in s.wrong if k < len(s.returned) and s.returned[k].shape != s.x[k].shape]
         if "pad" in where and cropped:

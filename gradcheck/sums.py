@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-import numpy as np
-
 from .place import Change, Place, is_whole
 
 AXES = {2: ("0", "1"), 4: ("(0, 2, 3)",)}  # those that a normalisation takes its mean over, by the number of all
@@ -16,7 +14,7 @@ def left_out(place: Place) -> Iterator[Change]:
     """A right-hand side without its sum: ``dmu = -dxc`` for ``dmu = np.sum(-dxc, axis=0)``."""
     for s in place.statements:
         if isinstance(s, ast.Assign) and not isinstance(s.value, ast.Tuple):
-            for axes in AXES.get(np.ndim(place.values.get(place.text.of(s.targets[0]), 0)), ()):
+            for axes in AXES.get(getattr(place.values.get(place.text.of(s.targets[0])), "ndim", 0), ()):
                 for kept in ("", ", keepdims=True"):
                     yield place.around("sum", "shape-not-summed", s.value, "np.sum(", f", axis={axes}{kept})")
 

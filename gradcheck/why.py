@@ -67,7 +67,8 @@ def reason(
     within = _accused(guilty) if guilty else None
     diagnosis = _diagnosed(pair, [*failing, *(s for s in settings if s not in failing)], seed)
     cause = diagnosis.cause if diagnosis is not None and diagnosis.cause != "unknown" else report.cause or "unknown"
-    if report.verdict == "error" and cause == report.cause and case is not None and case.error is None:
+    of_values = diagnosis is not None and diagnosis.cause != "unknown" and diagnosis.argument is not None
+    if report.verdict == "error" and not of_values and case is not None and case.error is None:
         shown = report.line  # where it raises, and not where it is wrong at other settings
     told = origin(cause, pair, case, shown, accusation.cleared if accusation else [])
     accused = [line for a in (within, accusation) if a for line in (a.line, *a.before)]
@@ -234,7 +235,7 @@ def _together(
     vague = {"wrong-term", VAGUER.get(cause, "")}
     if mended is not None and mended.cause and not (mended.cause in vague and cause != "unknown"):
         cause = mended.cause
-    if diagnosis is not None and diagnosis.cause in (cause, "unknown"):
+    if diagnosis is not None and diagnosis.cause in (cause, "unknown" if report.verdict != "error" else cause):
         evidence, suggestion = diagnosis.evidence, diagnosis.suggestion
     if cause == "unknown" and accusation is not None and report.verdict == "fail":
         cause = "wrong-term"  # of which no more is known than the line

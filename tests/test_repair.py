@@ -244,6 +244,7 @@ WRONG = {
     + """
     xhat, gamma, var, eps = cache
     N, dxhat = len(dout), dout * gamma
+    parts = [xhat, gamma]  # of several shapes
     dmean = dxhat  # wrong
     dx = (dxhat - dmean / N - xhat * (dxhat * xhat).mean(axis=0)) / np.sqrt(var + eps)
     return dx, np.sum(dout * xhat, axis=0), dout.sum(axis=0)

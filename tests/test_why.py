@@ -244,6 +244,15 @@ def test_where_only_a_penalty_is_written_the_rest_is_to_follow(report_of):
     assert report.why.statement == "dW += 2 * reg * W"
 
 
+def test_what_is_wrong_is_told_before_what_raises_elsewhere(report_of):
+    text = POOL.replace("+= best", "= best").replace(
+        "dx = np.zeros(x.shape)", "dx = np.zeros(x.shape)\n    assert HH < 3"
+    )
+    report = report_of(text, "max_pool_naive", repair=0)
+    assert (report.verdict, report.cause) == ("error", "overwritten")
+    assert "= best" in report.why.statement
+
+
 def test_where_it_raises_is_told_before_where_it_is_wrong(report_of):
     text = LOOP.replace("len(X)\n    loss", "len(X)\n    assert len(X) == 1\n    loss").replace(
         "X[i], p)", "X[i], p**3)"
