@@ -221,13 +221,13 @@ def _squeezed(value: np.ndarray) -> tuple[int, ...]:
 
 
 def _is_misshapen(event: Assigned, sites: list[Assigned]) -> bool:
-    """Whether a value has neither the shape of any of these, nor one from which or to which that is broadcast."""
+    """Whether a value has neither the shape of any of these, nor one that is broadcast to it."""
     shape, others = event.value.shape, [site.value.shape for site in sites]
     if any(site.value.size == event.value.size for site in sites):
         return False
     for other in others:
         with contextlib.suppress(ValueError):
-            if np.broadcast_shapes(shape, other) in (shape, other):
+            if np.broadcast_shapes(shape, other) == other:
                 return False
     return True
 

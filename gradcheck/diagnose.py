@@ -113,7 +113,7 @@ class _Search:
             if self.passing:
                 return self._state()
             return self._of_forward()
-        s = next((t for t in self.failing if t.error is None), self.failing[0])
+        s = next((t for t in self.failing if t.error is None and self.passing), self.failing[0])
         if s.error is not None:
             return self._of_error(s)
         whole = self._of_count(s) or self._of_another_forward(s)
@@ -230,7 +230,7 @@ class _Search:
         if everywhere:
             mended = self._by_cache(s)
             return mended or Diagnosis(finding.cause, finding.text)
-        if finding.cause == "wrong-cache":
+        if finding.cause == "wrong-cache" or not (where or self.passing):
             return Diagnosis(finding.cause, finding.text)
         cause = "shape-squeezed" if where.endswith("= 1") and _squeezes(s) else "config-hardcoded"
         only = f"only where {where}" if where else "at some settings only"

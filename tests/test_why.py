@@ -253,6 +253,15 @@ def test_what_is_wrong_is_told_before_what_raises_elsewhere(report_of):
     assert "= best" in report.why.statement
 
 
+def test_what_raises_is_told_before_what_is_wrong_where_nothing_is_right(report_of):
+    text = POOL.replace("+= best", "= best").replace(
+        "dx = np.zeros(x.shape)", "dx = np.zeros(x.shape)\n    assert S == 1"
+    )
+    report = report_of(text, "max_pool_naive", repair=0)
+    assert report.cause == "raises"
+    assert report.why.statement == "assert S == 1"
+
+
 def test_where_it_raises_is_told_before_where_it_is_wrong(report_of):
     text = LOOP.replace("len(X)\n    loss", "len(X)\n    assert len(X) == 1\n    loss").replace(
         "X[i], p)", "X[i], p**3)"
