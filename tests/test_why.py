@@ -258,7 +258,7 @@ def test_what_raises_is_told_before_what_is_wrong_where_nothing_is_right(report_
         "dx = np.zeros(x.shape)", "dx = np.zeros(x.shape)\n    assert S == 1"
     )
     report = report_of(text, "max_pool_naive", repair=0)
-    assert report.cause == "raises"
+    assert report.cause == "config-hardcoded"  # and not "overwritten"
     assert report.why.statement == "assert S == 1"
 
 
