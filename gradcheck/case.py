@@ -102,6 +102,7 @@ def case_of(pair: Pair, setting: Setting, seed: int = 0) -> Case:
     Exception
         What forward raises; what backward raises is kept in `error`.
     """
+    pair = setting.pair or pair
     arguments = setting.arguments(pair, seed)
     if arguments is None:
         raise ValueError(f"the setting must have the parameters of {pair.names[0]}; got {setting.text}")

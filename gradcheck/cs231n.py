@@ -5,17 +5,18 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import settings
-from .inputs import Setting, Values, at_other_options, documented, fitting, searched
+from .inputs import Setting, Values, documented, fitting, searched
 from .instances import Instance, NetLoss, net_settings
 from .load import HOUSE
+from .options import at_other_options
 from .pairs import Pair, required
 from .settings import PARTS, Variants
 
@@ -33,10 +34,11 @@ class Family(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Where to check a pair, and how to compare its forward."""
+    """Where to check a pair, how to compare its forward, and what is to be told of options that are not varied."""
 
     settings: list[Setting]
-    difference: Difference | None
+    difference: Difference | None = None
+    notes: Sequence[str] = ()
 
 
 def plan(pair: Pair, seed: int = 0) -> Plan:
@@ -45,20 +47,30 @@ def plan(pair: Pair, seed: int = 0) -> Plan:
     A forward that raises there under other names than the course's is something else that happens to bear the name.
     """
     if isinstance(pair, NetLoss):
-        return Plan(net_settings(pair), None)
+        return Plan(net_settings(pair))
     known = family(pair) if type(pair) is Pair else None
     fit, usual = fitting(pair, known.variants(), seed) if known else (-1, [])
     if known and (fit > 0 or (fit == 0 and usual[0].names(pair))):
         return Plan(usual, known.difference)
     told_fit, told = fitting(pair, [documented(pair, seed)], seed)
-    if told_fit > 0:
-        known_exercise = exercise(pair, told[0], seed) if type(pair) is Pair else None
-        return Plan(told if known_exercise else [*told, *at_other_options(pair, told[0], seed)], known_exercise)
-    found = searched(pair, seed, pair.sizes if isinstance(pair, Instance) else ())
+    known_exercise = exercise(pair, told[0], seed) if told_fit > 0 and type(pair) is Pair else None
+    if known_exercise:
+        return Plan(told, known_exercise)
+    found = told if told_fit > 0 else searched(pair, seed, pair.sizes if isinstance(pair, Instance) else ())
     if known and fit == 0 and not found:
         return Plan(usual, known.difference)
-    others = [changed for setting in found for changed in at_other_options(pair, setting, seed)]
-    return Plan([*found, *others] or (told if type(pair) is Pair else []), None)
+    if not found:
+        return Plan(told if type(pair) is Pair else [])
+    others, notes = at_other_options(pair, found[0], seed)
+    return Plan([_of(pair, setting) for setting in (*found, *others)], notes=notes)
+
+
+def _of(pair: Pair, setting: Setting) -> Setting:
+    """A setting whose text also says how the object is made."""
+    made = setting.pair or pair
+    if not isinstance(made, Instance) or not made.values:
+        return setting
+    return replace(setting, text=f"{setting.text} of {made.made}")
 
 
 def family(pair: Pair) -> Family | None:

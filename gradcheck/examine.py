@@ -13,6 +13,7 @@ from . import contract
 from .against import engine_of, outputs_differ
 from .judge import Judge, Point
 from .localize import ENTRIES
+from .modes import NAMES
 from .raised import describe, line_of
 from .report import SHARED, VERDICTS, Finding, Report
 from .state import Cache, poison, replaying, same, snapshot_generators
@@ -72,32 +73,32 @@ def _check_other_mode(
     subject: Any, forward: Callable[..., Run], rng: np.random.Generator, report: Report, options: Options, outs: Any
 ) -> None:
     """A layer that computes something else in evaluation (or training) mode is checked there as well."""
-    mode = getattr(getattr(subject, "own", None), "other_mode", None)
-    if mode is None or options.against is not None:
+    mode = getattr(getattr(subject, "own", None), "mode", None)
+    if mode is None or mode.other is None or options.against is not None:
         return
-    name = "training" if mode else "evaluation"
-    subject.own.set_mode(mode)
+    name = NAMES[mode.other]
+    mode.set(mode.other)
     try:
         if all(map(same, outs, map(np.array, forward(subject.arrays).outs))):
             return
         other = Report(subject.title)
         _Examination(subject, forward, rng, other, options).run(brief=True)
-    except _Stopped as stopped:
-        finding = stopped.finding
-        report.findings.append(finding._replace(text=f"in {name} mode: {finding.text}"))
-        return
     except Exception as error:
-        report.findings.append(describe("forward", error, subject.functions, f"in {name} mode "))
+        described = error.finding if isinstance(error, _Stopped) else describe("forward", error, subject.functions)
+        if mode.has_methods:
+            report.findings.append(described._replace(text=f"{name}: {described.text}"))
+        else:
+            report.notes.append(f"not checked {name}: {described.text}")
         return
     finally:
-        subject.own.set_mode(not mode)
+        mode.set(not mode.other)
     known = {finding.cause for finding in report.findings}
     for finding in other.findings:
         if finding.cause not in known:
-            report.findings.append(finding._replace(text=f"in {name} mode: {finding.text}"))
+            report.findings.append(finding._replace(text=f"{name}: {finding.text}"))
     for i, (usual, here) in enumerate(zip(report.arguments, other.arguments)):
         if VERDICTS.index(here.verdict) < min(VERDICTS.index(usual.verdict), VERDICTS.index("inconclusive")):
-            here.notes.insert(0, f"in {name} mode")
+            here.notes.insert(0, name)
             report.arguments[i] = here
 
 

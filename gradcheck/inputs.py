@@ -43,12 +43,15 @@ class Setting:
         Whether every forward of this name has to take it: an error in a usual setting is a fault, in another a limit.
     hint : str
         What is most likely to be the matter where a forward raises here.
+    pair : Pair, optional
+        What to check here in place of the pair: an object that is made with other options.
     """
 
     text: str
     draw: Callable[[np.random.Generator], Values]
     usual: bool = True
     hint: str = ""
+    pair: Pair | None = None
 
     def arguments(self, pair: Pair, seed: int = 0) -> tuple[Any, ...] | None:
         """The arguments of the pair's forward, in its order; None if its parameters are others."""
@@ -80,7 +83,8 @@ def _by_name(function: Callable[..., Any], values: Values) -> tuple[Any, ...] | 
     known = {name.lower(): value for name, value in values.items()}
     flat = {key.lower(): v for value in values.values() if isinstance(value, dict) for key, v in value.items()}
     known = {**flat, **known}
-    parameters = [(ALIASES.get(p.name.lower(), p.name.lower()), p.default) for p in _positional(function)]
+    own = [(p.name.lower(), p.default) for p in _positional(function)]
+    parameters = [(name if name in known else ALIASES.get(name, name), default) for name, default in own]
     if not all(name in known for name, _ in parameters[: len(required(function))]):
         return None
     last = max((i for i, (name, _) in enumerate(parameters) if name in known), default=-1)
@@ -96,14 +100,14 @@ def fitting(pair: Pair, variants: Iterable[list[Setting]], seed: int = 0) -> tup
     """
     ranked: list[tuple[int, list[Setting]]] = [(-1, [])]
     for settings in variants:
-        fit = _fit(pair, settings[0].arguments(pair, seed)) if settings else -1
+        fit = fit_of(pair, settings[0].arguments(pair, seed)) if settings else -1
         if fit == FITS:
             return fit, settings
         ranked.append((fit, settings))
     return max(ranked, key=lambda ranking: ranking[0])
 
 
-def _fit(pair: Pair, arguments: tuple[Any, ...] | None) -> int:
+def fit_of(pair: Pair, arguments: tuple[Any, ...] | None) -> int:
     """3 if the gradients have the arguments' shapes, 2 if they have others, 1 if only forward runs, 0 if that raises.
 
     -1 if nothing binds.
@@ -143,21 +147,6 @@ def _is_numeric(out: Any) -> bool:
     return isinstance(out, (np.ndarray, np.generic, float, int)) and np.asarray(out).dtype.kind in "fiu"
 
 
-def at_other_options(pair: Pair, setting: Setting, seed: int = 0) -> list[Setting]:
-    """The same once more with all options that are fractions changed, if forward takes that: 0.01 of a slope, an eps.
-
-    A backward in which such a number is written out is right for the default alone.
-    """
-    parameters = inspect.signature(pair.forward).parameters.values()
-    defaults = {p.name: p.default for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty}
-    fractions = {name: 0.7 * value or 0.3 for name, value in defaults.items() if type(value) is float}
-    if not fractions:
-        return []
-    text = ", ".join([setting.text, *(f"{name} {value:g}" for name, value in fractions.items())])
-    changed = Setting(text, lambda rng: {**setting.draw(rng), **copy.deepcopy(defaults), **fractions}, usual=False)
-    return [changed] if _fit(pair, changed.arguments(pair, seed)) > 0 else []
-
-
 # --- from the docstring
 
 SIZES = {"N": 4, "D": 3, "M": 5, "T": 2, "H": 6, "C": 3, "V": 7, "F": 4, "K": 3, "W": 5, "HH": 3, "WW": 2, "G": 1}
@@ -193,6 +182,14 @@ def documented(pair: Pair, seed: int = 0) -> list[Setting]:
         text = ", ".join(f"{name} {kind[1]}" for name, kind in kinds.items() if kind and kind[0] != "scalar")
         settings.append(Setting(text, _drawing(kinds), usual=not shift))
     return settings
+
+
+def documented_kind(pair: Pair, name: str) -> Kind | None:
+    """What the docstring says of an option, at the sizes of the first of the documented settings."""
+    entries = dict(_entries(inspect.getdoc(pair.forward) or ""))
+    sizes = dict(SIZES)
+    kinds = [_documented_kind(n, entries.get(n, ""), sizes) for n in (*required(pair.forward), name)]
+    return kinds[-1]
 
 
 def _entries(doc: str) -> Iterator[tuple[str, str]]:
@@ -252,12 +249,12 @@ def _extent(word: str, sizes: dict[str, int]) -> int:
 
 def _drawing(kinds: dict[str, Kind | None]) -> Callable[[np.random.Generator], Values]:
     def draw(rng: np.random.Generator) -> Values:
-        return {name: _value(kind, rng) for name, kind in kinds.items() if kind}
+        return {name: value_of(kind, rng) for name, kind in kinds.items() if kind}
 
     return draw
 
 
-def _value(kind: Kind, rng: np.random.Generator) -> Any:
+def value_of(kind: Kind, rng: np.random.Generator) -> Any:
     what, of = kind
     if what == "scalar":
         return dict(of) if isinstance(of, dict) else of
@@ -312,7 +309,7 @@ def searched(pair: Pair, seed: int = 0, sizes: tuple[int | tuple[int, ...], ...]
     for kinds in itertools.islice(itertools.product(*(_candidates(name, shapes) for name in names)), MOST):
         text = ", ".join(f"{name} {kind[1]}" for name, kind in zip(names, kinds) if kind[0] != "scalar")
         setting = Setting(text, _drawing(dict(zip(names, kinds))))
-        fit = _fit(pair, setting.arguments(pair, seed))
+        fit = fit_of(pair, setting.arguments(pair, seed))
         if fit == FITS:
             return [setting]
         if fit > best[0]:

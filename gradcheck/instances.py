@@ -45,15 +45,32 @@ OPTIONS = [("normalization", "batchnorm"), ("normalization", "layernorm"), ("use
 class Instance(Pair):
     """An object that has forward and backward; every call makes a new one, which is the cache.
 
-    `sizes` are the numbers that its constructor was given, and the lengths of the axes of its arrays.
+    `values` are what its constructor, that of `cls`, was given, `sizes` the numbers among these, and the lengths of the
+    axes of its arrays.
     """
 
     make: Callable[[], Any] = field(default=object, kw_only=True)
+    cls: type = field(default=object, kw_only=True)
+    values: dict[str, Any] = field(default_factory=dict, kw_only=True, compare=False)
     sizes: tuple[int | tuple[int, ...], ...] = field(default=(), kw_only=True)
 
     def check(self, arguments: tuple[Any, ...], **options: Any) -> Report:
         """Check the gradients of the inputs and of every parameter."""
         return check_layer(self.make(), *arguments, **options)
+
+    @property
+    def made(self) -> str:
+        """How it was made, as far as a line tells: ``Conv2D(in_channels=3, padding=0)``."""
+        plain = (type(None), bool, int, float, str, tuple, list)
+        given = {name: value for name, value in self.values.items() if isinstance(value, plain)}
+        texts = [f"{name}={value:g}" if type(value) is float else f"{name}={value!r}" for name, value in given.items()]
+        return f"{self.name}({', '.join(texts)})"
+
+    def remade(self, **changes: Any) -> Pair:
+        """Another one, made with some options changed."""
+        pair = _pair_of(self.cls, {**self.values, **changes}, self.file)
+        assert pair is not None
+        return pair
 
 
 @dataclass(frozen=True)
@@ -145,7 +162,7 @@ def _pair_of(cls: type, values: dict[str, Any], file: str) -> Instance | NetLoss
         given = [v for v in values.values() if type(v) is tuple or (type(v) is int and v > 2)]
         axes = [n for _, array in arrays_in(made) if is_differentiable(array) for n in array.shape if n > 1]
         sizes = tuple(dict.fromkeys([*given, *axes[:AXES]]))
-        return Instance(cls.__name__, *_as_functions(cls, make), file, make=make, sizes=sizes)
+        return Instance(cls.__name__, *_as_functions(cls, make), file, make=make, cls=cls, values=values, sizes=sizes)
     if isinstance(getattr(made, "params", None), dict) and callable(getattr(made, "loss", None)):
         return NetLoss(cls.__name__, _as_loss(cls, make), None, file, make=make)
     return None
@@ -198,12 +215,14 @@ def _small_values(cls: type) -> list[dict[str, Any]]:
     except (TypeError, ValueError):
         return []
     takers = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    spare = iter(SPARE)
+    known = [SIZES[p.name] for p in takers if p.name in SIZES]
+    spare = iter([size for size in SPARE if size not in known] or SPARE)
     needed = {p.name: SIZES[p.name] if p.name in SIZES else next(spare, 3) for p in takers if p.default is p.empty}
     small = {p.name: SIZES[p.name] for p in takers if p.name in SIZES and np.ndim(p.default) == 0} | needed
     tuples = {name: tuple_ for name in needed for key, tuple_ in TUPLES.items() if key in name.lower()}
     images = dict.fromkeys(set(tuples) & {"input_shape", "shape"}, IMAGE)
-    return [small, needed, needed | tuples, needed | tuples | images]
+    several = (small, needed, needed | tuples, needed | tuples | images)
+    return [{p.name: values[p.name] for p in takers if p.name in values} for values in several]
 
 
 def _make(cls: type, values: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .modes import Mode
 from .parameters import gradient_of, keys_of, own_parameters, owners_in, parameters_of
 from .state import arrays_in, guarded, replaying, same
 from .subjects import Inputs, Run, by_name, is_floating, is_numbers, names_of, outputs, takes_argument
@@ -44,6 +45,7 @@ class _Parametrised:
         again = find(self._thing)  # of a property that builds its array anew at each look it is another
         self._rebuilt = [name for name, parameter in parameters.items() if again[name].value is not parameter.value]
         self.adding = [name for name, parameter in parameters.items() if hasattr(parameter, "zero_grad")]
+        self.mode = Mode(self._thing)
         self.values = [_moved(np.array(value, dtype=np.float64), rng) for value in self._originals]
 
     def copy(self, values: list[np.ndarray]) -> Any:
@@ -57,17 +59,6 @@ class _Parametrised:
                 if name in self._rebuilt:
                     parameters[name].value = value
         return thing
-
-    def set_mode(self, training: bool) -> None:
-        """To training or evaluation mode."""
-        self._thing.train() if training else self._thing.eval()
-
-    @property
-    def other_mode(self) -> bool | None:
-        """The mode that it is not in; None if it has none."""
-        training = getattr(self._thing, "training", None)
-        has_modes = all(callable(getattr(self._thing, name, None)) for name in ("train", "eval"))
-        return not training if has_modes and isinstance(training, (bool, np.bool_)) else None
 
 
 class LayerObject:

@@ -56,6 +56,7 @@ def _window(numbers: dict[str, Any]) -> tuple[int, int] | None:
 def _sizes(s: Sample) -> Iterator[tuple[str, bool]]:
     for name, value in s.values.items():
         if isinstance(value, np.ndarray):
+            yield f"{name} is given", True
             for axis, size in enumerate(value.shape):
                 yield f"{name}.shape[{axis}] = 1", size == 1
             yield f"{name} has {value.ndim} axes", True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,8 +54,9 @@ def sweep(
         a note, as is that it refuses one by a ``raise`` of its own and takes others; at a usual one it is an error.
     """
     difference: Difference | None = None
+    untried: Sequence[str] = ()
     if settings is None:
-        settings, difference = plan(pair, seed)
+        settings, difference, untried = plan(pair, seed)
     if not settings:
         return _without_inputs(pair)
     reports: dict[str, Report] = {}
@@ -63,11 +64,12 @@ def sweep(
     limits = []
     settings = settings[: 1 if quick else None]
     for setting in settings:
+        checked = setting.pair or pair
         arguments = setting.arguments(pair, seed)
         if arguments is None:
             continue
         try:
-            outs = _outputs(pair, arguments)
+            outs = _outputs(checked, arguments)
         except Exception as error:
             if not setting.usual or is_refusal(error):
                 refused |= {setting.text: arguments} if setting.usual else {}
@@ -75,7 +77,7 @@ def sweep(
                 continue
             outs = None
         failed = any(report.verdict not in ("pass", "inconclusive", "vacuous") for report in reports.values())
-        report = pair.check(arguments, rng=seed, entries=FEW if failed else ENTRIES)
+        report = checked.check(arguments, rng=seed, entries=FEW if failed else ENTRIES)
         if setting.hint and report.verdict == "error":
             report.findings = [
                 f._replace(text=f"{f.text}; {setting.hint}") if " raises ValueError: " in f.text else f
@@ -93,7 +95,7 @@ def sweep(
     differences = [note for note in merged.notes if note.startswith(DIFFERS)]
     merged.notes = [note for note in merged.notes if note not in differences[1:]]
     if merged.verdict not in ("error", "not_implemented", "vacuous"):
-        merged.notes += limits
+        merged.notes += [*limits, *untried]
     if why and type(pair) is Pair:  # of objects the check itself tells
         merged.why = reason(pair, settings, merged, seed=seed, seconds=repair)
     return merged

@@ -18,6 +18,7 @@ from .instrument import statement_at
 from .linearity import first_unlinear
 from .meanings import MEANINGS
 from .methods import line_due, line_in
+from .modes import NAMES, in_other_mode
 from .objects import LayerObject
 from .parts import failing_part
 from .reach import accused
@@ -40,6 +41,8 @@ def of_layer(report: Report, layer: Any, inputs: Sequence[Any], wrt: Sequence[st
     is_breach = report.verdict == "contract"  # whose cause and line the check itself has told
     if not (is_breach or report.verdict in WRONG) or entries_of(inputs) > LARGE:
         return None
+    if any(name in part.notes for part in report.arguments for name in NAMES.values()):
+        layer = in_other_mode(layer)
 
     def make(arguments: tuple[Any, ...], edit: Any) -> LayerObject:
         return LayerObject(layer, arguments, wrt)

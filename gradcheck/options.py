@@ -1,0 +1,151 @@
+"""Options of a forward, or of a constructor, at other values: a backward may be right for the defaults alone."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .inputs import Kind, Setting, documented_kind, fit_of, value_of
+from .instances import Instance
+from .literals import is_used, words_of
+from .modes import MODES, other_mode
+from .pairs import Pair
+
+# What to try for a whole number, or None, by its name and value; for a tuple, all of it.
+NUMBERS: dict[str, tuple[int, ...]] = {
+    r"(?!.*(idx|index|value|mode)).*pad.*=": (0, 1, 2), r".*strides?=": (1, 2), r".*dilat.*=": (1, 2),
+    r"(.*_)?groups?=": (1, 2), r"(kernel|filter)(_size)?=": (1, 3), r"((pool|window)(_size)?|size)=": (2, 3),
+    r".*heads?=": (1, 3, 2), r"axis=|dim=-": (0, 1, -1),
+}  # fmt: skip
+# What changes no value, or asks for less than all gradients.
+OTHERS = re.compile(r"verbose|debug|print|plot|trainable|froz|freez|requires|update|in_?place|dtype|rng|seed|name")
+MOST = 10  # settings that differ in their options
+
+
+class Varied(NamedTuple):
+    """Settings at other options, and the names of the options for which there is none."""
+
+    settings: list[Setting]
+    untried: list[str]
+
+
+class _Drawn(NamedTuple):
+    """An array in the place of None."""
+
+    kind: Kind
+
+    def __str__(self) -> str:
+        return str(self.kind[1])
+
+
+def at_other_options(pair: Pair, setting: Setting, seed: int = 0) -> tuple[list[Setting], list[str]]:
+    """The same setting with options changed, as far as forward takes that; and a note for each that could not be.
+
+    All fractions are changed at once, 0.01 of a slope and an eps; numbers such as a stride, flags, words that the
+    source compares the option with, and a documented mask one by one. Those of an object's constructor as well.
+    """
+    drawn = setting.draw(np.random.default_rng(seed))
+    defaults = {name: value for name, value in _defaults(pair.forward).items() if name not in drawn}
+    numbers = {name: value for name, value in drawn.items() if isinstance(value, (bool, int, str))}
+    masks = {name: kind for name in defaults if (kind := documented_kind(pair, name)) and kind[0] == "bool"}
+
+    def called(changes: dict[str, Any]) -> Setting:
+        def draw(rng: np.random.Generator) -> dict[str, Any]:
+            new = {name: value_of(v.kind, rng) if isinstance(v, _Drawn) else v for name, v in changes.items()}
+            return {**setting.draw(rng), **copy.deepcopy(defaults), **new}
+
+        texts = [
+            f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in changes.items()
+        ]
+        return Setting(", ".join([setting.text, *texts]), draw, usual=False)
+
+    def fit(changed: Setting) -> int:
+        return fit_of(changed.pair or pair, changed.arguments(pair, seed))
+
+    found = _varied(pair.forward, numbers | defaults, numbers | defaults, called, fit, masks)
+    notes = [f"{_only(name, (numbers | defaults)[name])}: give others with --inputs" for name in found.untried]
+    if not isinstance(pair, Instance):
+        return found.settings, notes
+    of_class = _defaults(pair.cls)
+    # Nothing is to be decayed.
+    values = {name: v for name, v in (of_class | pair.values).items() if type(v) is not float or v}
+
+    def made(changes: dict[str, Any]) -> Setting:
+        return dataclasses.replace(setting, usual=False, pair=pair.remade(**changes))
+
+    others = _varied(pair.cls, values, of_class, made, fit, {})
+    notes += [
+        f"{_only(name, of_class[name])}: make a {pair.name} with another, and call check_layer"
+        for name in others.untried
+    ]
+    return [*found.settings, *others.settings], notes
+
+
+def _varied(
+    thing: Any,
+    values: dict[str, Any],
+    defaults: dict[str, Any],
+    make: Callable[[dict[str, Any]], Setting],
+    fit: Callable[[Setting], int],
+    masks: dict[str, Kind],
+) -> Varied:
+    found: list[Setting] = []
+    tried: set[str] = set()
+    for changes in _changes(thing, values, defaults, masks):
+        with contextlib.suppress(Exception):  # these do not fit together
+            setting = make(changes)
+            # Without a flag, or in evaluation, there may be no backward, or not all gradients.
+            may_lack = any(isinstance(value, bool) or MODES.fullmatch(name) for name, value in changes.items())
+            if len(found) < MOST and fit(setting) > may_lack:
+                found.append(setting)
+                tried.update(changes)
+    untried = [name for name in defaults if name not in tried and not OTHERS.search(name) and is_used(thing, name)]
+    return Varied(found, untried)
+
+
+def _changes(
+    thing: Any, values: dict[str, Any], defaults: dict[str, Any], masks: dict[str, Kind]
+) -> Iterator[dict[str, Any]]:
+    fractions = {name: 0.7 * value or 0.3 for name, value in values.items() if type(value) is float}
+    if fractions:
+        yield fractions
+    for name, value in values.items():
+        if name in masks:
+            yield {name: _Drawn(masks[name])}
+        elif not OTHERS.search(name):
+            yield from ({name: other} for other in _others(thing, name, value, defaults.get(name, value)))
+
+
+def _others(thing: Any, name: str, value: Any, default: Any) -> list[Any]:
+    """What an option may be besides its value."""
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, str):
+        words = [word for word in words_of(thing, name) if word != value]
+        return words or [mode for mode in [other_mode(thing, name, value)] if mode]
+    first = value[0] if isinstance(value, tuple) and value else value
+    numbers = next((n for pattern, n in NUMBERS.items() if re.match(pattern, f"{name.lower()}={first}")), ())
+    if isinstance(value, tuple):
+        return [other for n in numbers if (other := (n,) * len(value)) != value]
+    usable = value is None or isinstance(value, int)
+    return [n for n in dict.fromkeys([default, *numbers]) if n != value] if numbers and usable else []
+
+
+def _defaults(function: Any) -> dict[str, Any]:
+    """The parameters that need not be given, with their values."""
+    parameters = inspect.signature(function).parameters.values()
+    named = [p for p in parameters if p.default is not p.empty]
+    keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, *[inspect.Parameter.KEYWORD_ONLY] * isinstance(function, type))
+    return {p.name: p.default for p in named if p.kind in keyword}
+
+
+def _only(name: str, default: Any) -> str:
+    plain = default is None or isinstance(default, (bool, int, float, str, tuple))
+    return f"{name} was tried at {repr(default) if plain else 'its default'} only"
