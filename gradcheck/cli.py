@@ -289,6 +289,9 @@ def _closing(records: list[dict[str, Any]], files: int, grades: dict[str, Any] |
         return f"no forward/backward pair and no loss found{where}; pairs are named NAME_forward and NAME_backward"
     rest = "".join(f", {count} {verdict}" for verdict, count in counts.items())
     closing = f"{right} of {len(records)} right{where}{rest}"
+    partly = sum(passes(record) and any("not checked" in note for note in record["notes"]) for record in records)
+    if partly:
+        closing += f"; of {partly} right not all was checked, see there"
     if grades:
         closing += f"; {grades['score']:g} of {sum(test['max_score'] for test in grades['tests']):g} points"
     if "not_implemented" in counts:

@@ -11,7 +11,9 @@ import numpy as np
 from .literals import words_of
 from .parameters import owners_in
 
-MODES = re.compile(r"(is_?)?train(ing)?(_?(flg|flag|mode))?|mode|phase", re.IGNORECASE)
+MODES = re.compile(
+    r"(is_?)?(train|test|eval|infer)(ing|uation|ence)?(_?(flg|flag|mode|time))?|mode|phase", re.IGNORECASE
+)
 WORD = re.compile(r"train(ing)?|test(ing)?|eval(uation)?|infer(ence)?|predict(ion)?|val(idation)?", re.IGNORECASE)
 NAMES = {True: "in training mode", False: "in evaluation mode"}
 
@@ -39,8 +41,13 @@ class Mode:
             if (other := other_mode(type(owner), name, value)) is not None
         ]  # fmt: skip
         self._flags = flags
-        usual = training if self.has_methods else flags[0][2] if flags else None
-        self.other = None if usual is None else "train" not in usual if isinstance(usual, str) else not usual
+        if not flags:
+            self.other = not training if self.has_methods else None
+            return
+        _, name, value, _ = flags[0]
+        self.other = (
+            "train" not in value.lower() if isinstance(value, str) else bool(value) != ("train" in name.lower())
+        )
 
     def set(self, training: bool) -> None:
         """To training or evaluation."""

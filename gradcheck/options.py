@@ -18,6 +18,7 @@ from .literals import is_used, words_of
 from .modes import MODES, other_mode
 from .pairs import Pair
 
+WINDOW = re.compile(r"(kernel|filter|pool|window)(_size)?=|size=", re.IGNORECASE)
 # What to try for a whole number, or None, by its name and value; for a tuple, all of it.
 NUMBERS: dict[str, tuple[int, ...]] = {
     r"(?!.*(idx|index|value|mode)).*pad.*=": (0, 1, 2), r".*strides?=": (1, 2), r".*dilat.*=": (1, 2),
@@ -70,7 +71,7 @@ def at_other_options(pair: Pair, setting: Setting, seed: int = 0) -> tuple[list[
         return fit_of(changed.pair or pair, changed.arguments(pair, seed))
 
     found = _varied(pair.forward, numbers | defaults, numbers | defaults, called, fit, masks)
-    notes = [f"{_only(name, (numbers | defaults)[name])}: give others with --inputs" for name in found.untried]
+    notes = _told(found.untried, numbers | defaults, "give some with --inputs")
     if not isinstance(pair, Instance):
         return found.settings, notes
     of_class = _defaults(pair.cls)
@@ -81,10 +82,7 @@ def at_other_options(pair: Pair, setting: Setting, seed: int = 0) -> tuple[list[
         return dataclasses.replace(setting, usual=False, pair=pair.remade(**changes))
 
     others = _varied(pair.cls, values, of_class, made, fit, {})
-    notes += [
-        f"{_only(name, of_class[name])}: make a {pair.name} with another, and call check_layer"
-        for name in others.untried
-    ]
+    notes += _told(others.untried, of_class, f"make a {pair.name} with some, and call check_layer")
     return [*found.settings, *others.settings], notes
 
 
@@ -101,8 +99,10 @@ def _varied(
     for changes in _changes(thing, values, defaults, masks):
         with contextlib.suppress(Exception):  # these do not fit together
             setting = make(changes)
-            # Without a flag, or in evaluation, there may be no backward, or not all gradients.
-            may_lack = any(isinstance(value, bool) or MODES.fullmatch(name) for name, value in changes.items())
+            # Without a flag, or in evaluation, there may be no backward, or not all gradients; a window may not fit.
+            may_lack = any(
+                isinstance(v, bool) or MODES.fullmatch(n) or WINDOW.match(f"{n}=") for n, v in changes.items()
+            )
             if len(found) < MOST and fit(setting) > may_lack:
                 found.append(setting)
                 tried.update(changes)
@@ -146,6 +146,8 @@ def _defaults(function: Any) -> dict[str, Any]:
     return {p.name: p.default for p in named if p.kind in keyword}
 
 
-def _only(name: str, default: Any) -> str:
-    plain = default is None or isinstance(default, (bool, int, float, str, tuple))
-    return f"{name} was tried at {repr(default) if plain else 'its default'} only"
+def _told(untried: list[str], values: dict[str, Any], remedy: str) -> list[str]:
+    """A note of the options that were tried at one value only."""
+    plain = (type(None), bool, int, float, str, tuple)
+    texts = [f"{name}={values[name]!r}" if isinstance(values[name], plain) else name for name in untried]
+    return [f"not checked at other options than {', '.join(texts)}: {remedy}"] if texts else []

@@ -95,6 +95,12 @@ def test_a_right_file_is_told_in_a_line_a_pair(write, capsys):
     assert "not to be seen" not in out
 
 
+def test_what_is_right_as_far_as_it_was_checked_is_counted_apart(write, capsys):
+    text = "def add_forward(x, step=1):\n    return x + step, x\ndef add_backward(dout, cache):\n    return dout\n"
+    assert main([write(text)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 of 1 right; of 1 right not all was checked, see there"
+
+
 def test_the_command_runs_as_a_module(write):
     done = subprocess.run(
         [sys.executable, "-m", "gradcheck", write(RIGHT)], capture_output=True, text=True, check=False

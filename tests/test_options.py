@@ -98,7 +98,7 @@ def look_backward(dout, cache):
 def test_a_function_is_called_with_other_options_too(report, old, new, where):
     right = report(LOOK)
     assert (right.verdict, right.notes) == (
-        "pass", ["step was tried at 1 only: give others with --inputs"]
+        "pass", ["not checked at other options than step=1: give some with --inputs"]
     )  # fmt: skip
     wrong = report(LOOK.replace(old, new))
     assert wrong.verdict == "fail"
@@ -122,6 +122,7 @@ class Norm:
 MODES = {
     "attribute": {"attribute": "training", "trains": "self.training"},
     "word": {"attribute": "mode", "training": "'train'", "trains": "self.mode != 'eval'"},
+    "opposite": {"attribute": "is_test", "training": False, "trains": "not self.is_test"},
     "argument": {"argument": ", train_flg=True", "trains": "train_flg"},
     "required": {"argument": ", mode", "trains": "mode == 'train'"},
 }
