@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import inspect
 import re
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .inputs import Kind, Setting, documented_kind, fit_of, value_of
+from .inputs import FITS, Kind, Setting, documented_kind, fit_of, value_of
 from .instances import Instance
 from .literals import is_used, words_of
 from .modes import MODES, other_mode
@@ -60,7 +59,7 @@ def at_other_options(pair: Pair, setting: Setting, seed: int = 0) -> tuple[list[
     def called(changes: dict[str, Any]) -> Setting:
         def draw(rng: np.random.Generator) -> dict[str, Any]:
             new = {name: value_of(v.kind, rng) if isinstance(v, _Drawn) else v for name, v in changes.items()}
-            return {**setting.draw(rng), **copy.deepcopy(defaults), **new}
+            return {**setting.draw(rng), **new}
 
         texts = [
             f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in changes.items()
@@ -99,15 +98,18 @@ def _varied(
     for changes in _changes(thing, values, defaults, masks):
         with contextlib.suppress(Exception):  # these do not fit together
             setting = make(changes)
-            # Without a flag, or in evaluation, there may be no backward, or not all gradients; a window may not fit.
-            may_lack = any(
-                isinstance(v, bool) or MODES.fullmatch(n) or WINDOW.match(f"{n}=") for n, v in changes.items()
-            )
-            if len(found) < MOST and fit(setting) > may_lack:
+            if len(found) < MOST and fit(setting) >= max(map(_least_fit, changes, changes.values())):
                 found.append(setting)
                 tried.update(changes)
     untried = [name for name in defaults if name not in tried and not OTHERS.search(name) and is_used(thing, name)]
     return Varied(found, untried)
+
+
+def _least_fit(name: str, value: Any) -> int:
+    """How well arguments have to fit at an option's value: it may ask for less than all."""
+    if isinstance(value, bool) or MODES.fullmatch(name):
+        return FITS  # without a flag, or in evaluation, there may be no backward, or not all gradients
+    return 2 if WINDOW.match(f"{name}=") else 1  # a window may have to fit the image, for backward to run
 
 
 def _changes(
