@@ -36,6 +36,14 @@ INITS = [
 ]
 ADAPTIVE = {"adagrad", "rmsprop", "adam", "adamw"}  # take a tenfold rate on a linear model, which has one minimum
 LINEAR = {"softmax", "svm", "linear"}
+IDLE = {  # flags that have no effect beside a value of another flag
+    "model": dict.fromkeys(MODELS, "neighbors")
+    | {"knn": "augment hidden activation norm dropout init loss dtype opt lr momentum weight_decay reg clip_grad sched "
+       "warmup_epochs min_lr ema epochs batch_size patience monitor"},
+    "opt": {name: "momentum" for name, (_, takes) in OPTIMIZERS.items() if "momentum" not in takes}
+    | {"lbfgs": "lr momentum weight_decay sched warmup_epochs min_lr batch_size"},
+    "sched": {"none": "min_lr", "onecycle": "min_lr", "plateau": "warmup_epochs"},
+}  # fmt: skip
 MODEL_OPTIONS = ("hidden", "activation", "norm", "dropout")  # the model's own default where a flag is not given
 
 
@@ -50,11 +58,15 @@ def one_of(kind: str, names: Iterable[str]) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text in known:
             return text
-        near = difflib.get_close_matches(text, known, n=2, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise argparse.ArgumentTypeError(f"unknown {kind} {text!r}; {hint}known: {', '.join(known)}")
+        raise argparse.ArgumentTypeError(f"unknown {kind} {text!r}; {meant(text, known)}known: {', '.join(known)}")
 
     return parse
+
+
+def meant(text: str, names: Iterable[str]) -> str:
+    """A question for the near ones among the names, or nothing."""
+    near = difflib.get_close_matches(text, names, n=2, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}? " if near else ""
 
 
 def choice(kind: str, names: Iterable[str]) -> dict[str, Any]:
@@ -81,7 +93,7 @@ def number(low: float, high: float = math.inf, *, whole: bool = False, open_low:
 
 def dataset(text: str) -> str:
     """A dataset's name, or the path of a file."""
-    return text if text.lower().endswith((".csv", ".npz")) else one_of("dataset", data.DATASETS)(text)
+    return text if text.lower().endswith((".csv", ".tsv", ".npz")) else one_of("dataset", data.DATASETS)(text)
 
 
 def widths(text: str) -> list[int]:
@@ -105,9 +117,14 @@ def threads(text: str) -> int:
 class Parser(argparse.ArgumentParser):
     """One line where an option is wrong, not a page of usage."""
 
+    @property
+    def flags(self) -> list[str]:
+        """All that begins with a dash."""
+        return [flag for action in self._actions for flag in action.option_strings]
+
     def error(self, message: str) -> NoReturn:
         """Exit with status 2."""
-        sys.exit(fail(f"{message}. See {self.prog} --help", 2))
+        sys.exit(fail(f"{message}{'' if message.endswith('?') else '.'} See {self.prog} --help", 2))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -115,16 +132,17 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(
         prog="train.py",
         description="Train a net of explicit forward/backward layers on NumPy. Without arguments: digits, 10 classes.",
-        epilog="datasets: " + "; ".join(f"{name}: {text}" for name, text in data.DATASETS.items()),
+        epilog="datasets:\n" + "\n".join(f"  {name:14} {text}" for name, text in data.DATASETS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     top.add_argument("command", nargs="?", default="fit", type=one_of("command", ["fit"]), help="fit (the default)")
     top.add_argument("--version", action="version", version=f"layerwise {__version__}")
 
     add = top.add_argument_group("data").add_argument
-    add("--dataset", type=dataset, default="digits", metavar="NAME", help="one of those below, or a .csv or .npz file")
+    add("--dataset", type=dataset, default="digits", metavar="NAME", help="one below, or a .csv/.tsv/.npz of numbers")
     add("--data-dir", metavar="DIR", help="where files, and those of mnist, fashion_mnist, cifar10, are")
-    add("--target", metavar="NAME", help="column of a file to learn; by default the last")
+    add("--target", metavar="NAME", help="column to learn, which may be text; by default the last")
     add("--task", **choice("task", ["classification", "regression"]), help="where a file's target column misleads")
     add("--val-split", type=number(0, 1), default=0.2, metavar="F", help="fraction for validation (0.2)")
     add("--test-split", type=number(0, 1), default=0.2, metavar="F", help="fraction for the test (0.2)")
@@ -171,8 +189,19 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The options; exits with status 2 and one line where one is wrong."""
-    return parser().parse_args(arguments)
+    """The options; exits with status 2 and one line where one is wrong, or has no effect."""
+    top = parser()
+    for text in sys.argv[1:] if arguments is None else arguments:
+        flag = text.partition("=")[0]
+        if flag.startswith("--") and flag not in top.flags:  # argparse would take its value for the command
+            top.error(f"unknown flag {flag}; {meant(flag, top.flags)}".strip("; "))
+    options = top.parse_args(arguments)
+    for other, values in IDLE.items():
+        value = getattr(options, other)
+        names = [name for name in values.get(value, "").split() if getattr(options, name) != top.get_default(name)]
+        if names:
+            top.error(f"--{', --'.join(names).replace('_', '-')}: no effect with --{other} {value}")
+    return options
 
 
 def build_model(options: argparse.Namespace, dataset: Any) -> layers.Layer:
@@ -181,15 +210,10 @@ def build_model(options: argparse.Namespace, dataset: Any) -> layers.Layer:
     init = options.init or ("xavier_normal" if options.model == "mlp" else None)
     try:
         return models.build(
-            options.model,
-            dataset.X.shape[1:],
-            dataset.num_outputs,
-            task=dataset.task,
-            init=getattr(initializers, init) if init else None,
-            rng=options.seed,
-            dtype=np.dtype(options.dtype),
+            options.model, dataset.X.shape[1:], dataset.num_outputs, task=dataset.task,
+            init=getattr(initializers, init) if init else None, rng=options.seed, dtype=np.dtype(options.dtype),
             **{name: getattr(options, name) for name in MODEL_OPTIONS if getattr(options, name) is not None},
-        )
+        )  # fmt: skip
     except ValueError as error:
         raise UsageError(f"--model {error}") from error
 
@@ -207,10 +231,8 @@ def build_optimizer(options: argparse.Namespace, model: layers.Layer) -> Any:
     """The update rule by name, with the flags that were given."""
     make, takes = OPTIMIZERS[options.opt]
     given = {"learning_rate" if n == "lr" else n: getattr(options, n) for n in takes if getattr(options, n) is not None}
-    if options.opt == "lbfgs" and (options.weight_decay or options.lr or drops(model)):
-        raise UsageError("--lr, --weight-decay and --dropout do not go with --opt lbfgs; use --dropout 0 and --reg")
-    if options.momentum is not None and "momentum" not in takes:
-        raise UsageError(f"--momentum goes with --opt momentum or nesterov; got --opt {options.opt}")
+    if options.opt == "lbfgs" and drops(model):
+        raise UsageError("--dropout does not go with --opt lbfgs; use --dropout 0 and --reg")
     return make(model.parameters(), **given)
 
 
@@ -223,12 +245,10 @@ def build_schedule(options: argparse.Namespace, steps: int, rate: float) -> Call
     """The factor on the learning rate at each step; `steps` make an epoch. None where the rate stays."""
     warm = round(options.warmup_epochs * steps)
     name = options.sched or ("none" if options.opt == "lbfgs" else "cosine")
+    if options.warmup_epochs > options.epochs:
+        raise UsageError(f"--warmup-epochs must be at most the {options.epochs} epochs; got {options.warmup_epochs:g}")
     if name == "none" and not warm:
         return None
-    if options.opt == "lbfgs":
-        raise UsageError("--sched and --warmup-epochs do not go with --opt lbfgs, whose line search finds the rate")
-    if name == "plateau" and warm:
-        raise UsageError("--warmup-epochs does not go with --sched plateau, which has no plan of the rate")
     if options.min_lr > rate:
         raise UsageError(f"--min-lr must be at most the learning rate {rate:g}; got {options.min_lr:g}")
     schedule = SCHEDULES[name](max(1, options.epochs * steps - warm), options.min_lr / rate if rate else 0.0)
@@ -237,7 +257,6 @@ def build_schedule(options: argparse.Namespace, steps: int, rate: float) -> Call
 
 def fit(options: argparse.Namespace) -> dict[str, Any]:
     """Load, build, train, test; returns the figures of the run."""
-    started = time.perf_counter()
     say = (lambda *parts: None) if options.quiet else print
     own = {"target": options.target, "task": options.task, "data_dir": options.data_dir}
     dataset = data.load(options.dataset, n=options.limit, seed=options.seed, **own)
@@ -251,7 +270,7 @@ def fit(options: argparse.Namespace) -> dict[str, Any]:
     if dataset.task == "regression":
         train, val, test = data.scale_targets(train, val, test)
     if options.model == "knn":
-        return fit_neighbors(options, train, val, test, started)
+        return fit_neighbors(options, train, val, test)
     of_images = MODELS[options.model].takes_images
     options.epochs = (40 if of_images else 100) if options.epochs is None else options.epochs
     batch_size = options.batch_size or min(32 if of_images else 16, len(train))
@@ -274,55 +293,41 @@ def fit(options: argparse.Namespace) -> dict[str, Any]:
     if options.monitor not in (None, *monitors):
         raise UsageError(f"--monitor must be one of {', '.join(monitors)}; got {options.monitor}")
     solver = models.Solver(
-        model,
-        loss,
-        optimizer,
-        epochs=options.epochs,
+        model, loss, optimizer, epochs=options.epochs, metric=metric, monitor=options.monitor,
         batch_size=len(train) if optimizer.needs_closure else batch_size,
-        metric=metric,
-        monitor=options.monitor,
-        patience=options.patience,
+        patience=options.patience, clip_norm=options.clip_grad, seed=options.seed,
         schedule=build_schedule(options, -(-len(train) // batch_size), rate),
-        clip_norm=options.clip_grad,
         average=optim.EMA(model.parameters(), options.ema) if options.ema else None,
         penalty=layers.L2Penalty(model.parameters(), options.reg) if options.reg else None,
         augment=data.Compose(*(data.AUGMENTATIONS[name]() for name in options.augment)) if options.augment else None,
-        seed=options.seed,
         callbacks=[] if options.quiet else [say_epoch],
-    )
+    )  # fmt: skip
     solver.fit(train.X, train.y, *((val.X, val.y) if len(val) else ()))
-    figures = {
-        "dataset": dataset.name,
-        "model": options.model,
-        "seed": options.seed,
-        "epochs": solver.epoch,
-        "parameters": size,
-        "train_loss": solver.best["train_loss"] if solver.best else None,
-        f"val_{metric}": solver.evaluate(val.X, val.y)[f"val_{metric}"] if len(val) else None,
-        f"test_{metric}": solver.evaluate(test.X, test.y)[f"val_{metric}"] if len(test) else None,
-        "seconds": round(time.perf_counter() - started, 3),
-    }
     if solver.best:
         say(f"best epoch {solver.best['epoch']:.0f} of {solver.epoch}")
-    return figures
+    return figures_of(
+        options, val, test, lambda part: solver.evaluate(part.X, part.y)[f"val_{metric}"],
+        epochs=solver.epoch, parameters=size, train_loss=solver.best["train_loss"] if solver.best else None,
+    )  # fmt: skip
 
 
-def fit_neighbors(options: argparse.Namespace, train: Any, val: Any, test: Any, started: float) -> dict[str, Any]:
+def fit_neighbors(options: argparse.Namespace, train: Any, val: Any, test: Any) -> dict[str, Any]:
     """The same figures of k-nearest neighbours, which remember the training part and have nothing to train."""
     if train.task == "regression":
         raise UsageError("--model knn does not fit regression; use mlp or linear")
     model = models.KNearestNeighbor(options.neighbors).fit(train.X, train.y)
-    return {
-        "dataset": train.name,
-        "model": options.model,
-        "seed": options.seed,
-        "epochs": 0,
-        "parameters": 0,
-        "train_loss": None,
-        "val_accuracy": model.score(val.X, val.y) if len(val) else None,
-        "test_accuracy": model.score(test.X, test.y) if len(test) else None,
-        "seconds": round(time.perf_counter() - started, 3),
-    }
+    return figures_of(
+        options, val, test, lambda part: model.score(part.X, part.y), epochs=0, parameters=0, train_loss=None
+    )
+
+
+def figures_of(
+    options: argparse.Namespace, val: Any, test: Any, measure: Callable[[Any], float], **trained: Any
+) -> dict[str, Any]:
+    """What is told of a run: what was asked for, how training went, and the metric of each part that has examples."""
+    metric = "r2" if val.task == "regression" else "accuracy"
+    parts = {f"{name}_{metric}": measure(part) if len(part) else None for name, part in (("val", val), ("test", test))}
+    return {"dataset": val.name, "model": options.model, "seed": options.seed, **trained, **parts}
 
 
 def scaling_of(dataset: Any) -> str:
@@ -367,10 +372,12 @@ def say_result(figures: dict[str, Any]) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 ok, 1 run-time error, 2 usage, 3 diverged."""
     options = parse(arguments)
+    started = time.perf_counter()
     try:
         threadpoolctl.threadpool_limits(options.threads)
         with np.errstate(over="ignore", invalid="ignore"):  # the Solver says what diverged, and where
             figures = fit(options)
+            figures["seconds"] = round(time.perf_counter() - started, 3)
     except UsageError as error:
         return fail(error, 2)
     except models.Diverged as error:

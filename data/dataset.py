@@ -111,8 +111,8 @@ def from_arrays(
     Dataset('arrays', regression, X (3, 1), y (3, 1))
     >>> from_arrays([[0.0], [1.0]], [1, 2])
     Traceback (most recent call last):
-    ValueError: arrays: y must hold every label of 0..C-1; got 1, 2. Number the classes 0..C-1 (for example by
-    np.unique(y, return_inverse=True)[1]) or name them in text; if they are targets, say task="regression"
+    ValueError: arrays: y must hold every label of 0..C-1; got 1, 2. Number the classes 0..C-1 or name
+    them in text; if they are amounts, the task is regression
     """
     check_task(task)
     X, y = np.asarray(X), np.asarray(y)
@@ -205,14 +205,14 @@ def _labels(name: str, y: np.ndarray, C: int | None) -> tuple[np.ndarray, np.nda
     else:
         odd = y[y != np.round(y)][0] if y.dtype.kind == "f" else f"dtype {y.dtype}"
         raise ValueError(
-            f"{name}: labels y must be whole numbers or text; got {odd}. Convert by y.astype(int) or (str)"
+            f"{name}: labels y must be whole numbers or text; got {odd}. If they are amounts, the task is regression"
         )
     given = np.unique(y)
     if C is None and not np.array_equal(given, np.arange(len(given))):
         shown = ", ".join(map(str, given[:8])) + (", ..." if len(given) > 8 else "")
         raise ValueError(
-            f"{name}: y must hold every label of 0..C-1; got {shown}. Number the classes 0..C-1 (for example by "
-            'np.unique(y, return_inverse=True)[1]) or name them in text; if they are targets, say task="regression"'
+            f"{name}: y must hold every label of 0..C-1; got {shown}. Number the classes 0..C-1 or name "
+            "them in text; if they are amounts, the task is regression"
         )
     if C is not None and not 0 <= given.min() <= given.max() < C:
         raise ValueError(f"{name}: y must hold labels 0..{C - 1}, for the {C} classes; got {given[0]}..{given[-1]}")

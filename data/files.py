@@ -1,4 +1,4 @@
-"""Datasets from files: CSV and NumPy's npz."""
+"""Datasets from files: CSV, columns separated by tabs, and NumPy's npz."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ import numpy as np
 
 from .dataset import Dataset, as_float32, check_task, from_arrays
 
+SEPARATORS = {",": "commas", "\t": "tabs"}
 MAX_CLASSES = 20  # more different whole numbers than these in a CSV's target column are amounts, not labels
 
 
 def read_csv(path: str | Path, *, target: str | None = None, task: str | None = None) -> Dataset:
-    r"""Read a table of numbers, one example a line, columns separated by commas.
+    r"""Read a table of numbers, one example a line, columns separated by commas; by tabs where `path` ends in .tsv.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def read_csv(path: str | Path, *, target: str | None = None, task: str | None = 
     check_task(task)
     path = Path(path)
     with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, skipinitialspace=True, strict=True)
+        reader = csv.reader(file, delimiter=_delimiter(path), skipinitialspace=True, strict=True)
         try:
             table = _read_table(path, reader, target)
         except csv.Error as error:
@@ -91,7 +92,11 @@ def read_npz(path: str | Path, *, target: str | None = None, task: str | None = 
     return from_arrays(arrays["X"], arrays[target], classes=classes, name=str(path), task=task)
 
 
-READERS: dict[str, Callable[..., Dataset]] = {".csv": read_csv, ".npz": read_npz}
+READERS: dict[str, Callable[..., Dataset]] = {".csv": read_csv, ".tsv": read_csv, ".npz": read_npz}
+
+
+def _delimiter(path: Path) -> str:
+    return "\t" if path.suffix.lower() == ".tsv" else ","
 
 
 class _Table(NamedTuple):
@@ -117,7 +122,7 @@ def _read_table(path: Path, reader: Any, target: str | None) -> _Table:
     width = len(first[1])
     if width < 2:
         raise ValueError(
-            f"{path} must have features and a target in columns separated by commas; "
+            f"{path} must have features and a target in columns separated by {SEPARATORS[_delimiter(path)]}; "
             f"its first line is one column: {first[1][0][:40]!r}"
         )
     names = None if any(_number(cell) is not None for cell in first[1]) else [cell.strip() for cell in first[1]]
@@ -134,8 +139,10 @@ def _read_table(path: Path, reader: Any, target: str | None) -> _Table:
             table.values.extend(map(float, row))
         except ValueError:
             j = next(j for j, cell in enumerate(row) if _number(cell) is None)
+            name = names[j + (j >= table.target)] if names and target is None and row[j].strip() else ""
+            hint = f". If {name} is what to learn, name it: target={name!r}, or --target {name}" if name else ""
             raise ValueError(
-                f"{path}, line {line}, {table.feature_place(j)}: expected a number; {_got(row[j])}"
+                f"{path}, line {line}, {table.feature_place(j)}: expected a number; {_got(row[j])}{hint}"
             ) from None
     if not table.lines:
         raise ValueError(f"{path} has a header and no examples; give it at least one")

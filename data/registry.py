@@ -45,13 +45,13 @@ def load(
     target: str | None = None,
     task: str | None = None,
 ) -> Dataset:
-    """Load a dataset by its name in `DATASETS`, or from a ``.csv``, ``.npz`` or ``.txt`` file.
+    """Load a dataset by its name in `DATASETS`, or from a ``.csv``, ``.tsv``, ``.npz`` or ``.txt`` file.
 
     Parameters
     ----------
     name : str or Path
-        A name, or a path that ends in ``.csv``, ``.npz`` or ``.txt``; a text is cut in windows of 64 characters, see
-        `Text`.
+        A name, or a path that ends in ``.csv``, ``.tsv``, ``.npz`` or ``.txt``; a text is cut in windows of 64
+        characters, see `Text`.
     n : int, optional
         How many examples: toys are generated with that many; of other datasets at most so many are drawn at random.
     seed : int, default 0
@@ -77,7 +77,8 @@ def load(
     >>> load("spiral")
     Traceback (most recent call last):
     ValueError: unknown dataset 'spiral'; did you mean spirals? Known: spirals, xor, moons, circles, blobs, digits,
-    iris, wine, breast_cancer, diabetes, mnist, fashion_mnist, cifar10, text, or a path that ends in .csv, .npz or .txt
+    iris, wine, breast_cancer, diabetes, mnist, fashion_mnist, cifar10, text, or a path that ends in .csv, .tsv, .npz or
+    .txt
     """
     suffix = Path(name).suffix.lower()
     if name not in DATASETS and suffix in (*READERS, ".txt"):

@@ -51,10 +51,10 @@ def split(dataset: Dataset, *, val: float = 0.2, test: float = 0.2, seed: int = 
         return train, val_part, dataset.test
     n = len(dataset)
     n_val, n_test = (max(1, round(fraction * n)) if fraction else 0 for fraction in (val, test))
-    if n_val + n_test >= n:
+    if n_val + n_test >= n or val + test >= 1:
         raise ValueError(
-            f"val={val} and test={test} must leave examples to train on; of {n} they take {n_val} and {n_test}. "
-            "Make the fractions smaller or get more data"
+            f"val={val} and test={test} must leave examples to train on, their sum below 1; "
+            f"of {n} they take {n_val} and {n_test}. Make the fractions smaller or get more data"
         )
     order = _stratified_order(dataset, generator("split", seed))
     # Both ends go to validation and test: the middle is where a class with one or two examples stands.

@@ -45,6 +45,13 @@ def test_text_labels_with_commas_and_quotes_survive_a_round_trip(tmp_path):
     assert dataset.X.dtype == np.float32
 
 
+def test_a_file_whose_name_ends_in_tsv_has_tabs(write):
+    tabs = load(write("a\tb\tkind\n1.5\t2\tx\n3\t4\ty\n", "table.tsv"))
+    assert tabs.X.tolist() == [[1.5, 2], [3, 4]]
+    with pytest.raises(ValueError, match="columns separated by tabs"):
+        load(write("a,b\n1,2\n", "commas.tsv"))
+
+
 def test_windows_line_ends_a_byte_order_mark_and_blank_lines_change_nothing(write):
     plain = read_csv(write("a,b,kind\n1,2,x\n3,4,y\n", "plain.csv"))
     windows = read_csv(write(b'\xef\xbb\xbfa,b,kind\r\n1, 2, "x"\r\n\r\n3,4,y \r\n', "windows.csv"))
@@ -222,5 +229,5 @@ def test_a_missing_file_is_named_with_its_folder(tmp_path):
 
 
 def test_another_suffix_is_an_unknown_dataset(write):
-    with pytest.raises(ValueError, match=r"unknown dataset '.*table.tsv'; .* a path that ends in .csv, .npz or .txt"):
-        load(write("1,2\n", "table.tsv"))
+    with pytest.raises(ValueError, match=r"unknown dataset '.*table.xls'; .* a path that ends in .csv, .tsv, .npz or"):
+        load(write("1,2\n", "table.xls"))
