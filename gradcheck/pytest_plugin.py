@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture(name="gradcheck")
 def _gradcheck() -> Callable[..., None]:
-    """``gradcheck(layer, x)``, ``gradcheck((forward, backward), x, w)`` or ``gradcheck(loss, scores, y)``: see
+    """``gradcheck(layer, x)``, ``gradcheck(forward, backward, x, w)`` or ``gradcheck(loss, scores, y)``: see
     `gradcheck.assert_gradients`.
     """
     from gradcheck import assert_gradients
