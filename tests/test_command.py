@@ -259,10 +259,10 @@ def test_what_does_not_parse_is_named_and_the_rest_checked(checked):
 
 def test_a_pair_without_end_costs_only_itself(write):
     text = RIGHT + "\ndef spin_forward(x):\n    while True: pass\ndef spin_backward(dout, cache):\n    return dout\n"
-    checked = run(Path(write(text + RIGHT.replace("affine", "last"))), order(), timeout=2.5)
+    checked = run(Path(write(text + RIGHT.replace("affine", "last"))), order(), timeout=6.0)
     verdicts = {record["name"]: record["verdict"] for record in checked.checks}
     assert verdicts == {"affine": "pass", "spin": "error", "last": "pass"}
-    assert "took more than 2.5 s" in checked.checks[1]["message"]
+    assert "took more than 6 s" in checked.checks[1]["message"]
 
 
 @pytest.mark.parametrize("end", ["while True: pass", "os._exit(7)"])
@@ -279,10 +279,10 @@ class Same:
     def forward(self, x): return x
     def backward(self, dout): return dout
 """
-    checked = run(Path(write(text)), order(), timeout=2.0)
+    checked = run(Path(write(text)), order(), timeout=6.0)
     assert {record["name"]: record["verdict"] for record in checked.checks} == {"Ending": "error", "Same": "pass"}
     assert checked.found == {"Ending": ["Ending"], "Same": ["Same", "Same.backward", "Same.forward"]}
-    checked = run(Path(write(text)), order(names=["Same"]), timeout=2.0)
+    checked = run(Path(write(text)), order(names=["Same"]), timeout=6.0)
     assert [record["name"] for record in checked.checks] == ["Same"]
 
 
