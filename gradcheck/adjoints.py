@@ -151,17 +151,16 @@ def _may_be_wrong(event: Assigned, trace: Trace, case: Case) -> bool:
     It is another thing if the true one in its place would spoil a gradient that is right. A mere multiple of the true
     one, as of another convention, is wrong only if the true one would mend a gradient.
     """
-    if case.error is not None:
-        return True
-
     namesakes = _sites(event.name, trace)
     sites = [site for site in namesakes if site.value.size == event.value.size]
-    if not sites and not case.pair.is_loss:  # of another shape: one of the right shape has to mend a gradient
-        true = [sign * trace.gradient_at(site) for site in namesakes if site.value.size <= LARGE for sign in (1, -1)]
-        return not namesakes or any(_mends(trace.replaced(event, value), case) for value in true)
     factors = [factor for site in sites if (factor := _factor(event.value, site, trace)) is not None]
+    if case.error is not None:  # then there are no gradients to spoil or to mend
+        return not factors
     if factors:
         return any(_mends(trace.replaced(event, factor * event.value), case) for factor in factors)
+    if namesakes and not sites:  # of another shape: one of the right shape has to mend a gradient
+        true = [sign * trace.gradient_at(site) for site in namesakes if site.value.size <= LARGE for sign in (1, -1)]
+        return any(_mends(trace.replaced(event, value), case) for value in true)
     moved = event.value + np.random.default_rng(0).standard_normal(event.value.shape) * (np.abs(event.value).max() + 1)
     if not _spoils(trace.replaced(event, moved), case):
         return True

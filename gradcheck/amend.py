@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import faulthandler
 import gc
@@ -23,10 +24,11 @@ from .instrument import definition_of
 from .linearity import is_theirs
 from .load import read
 from .objects import Net
-from .place import Change, Place
+from .place import Change, Place, called
 from .rewrite import Body, Edit, Text, edits_between
 from .samples import Sample, TimeUp
 
+SCANS = {"cumsum", "cumprod", "accumulate"}
 ELSEWHERE = 10  # kinds that an edit on another line than the suspect one has to be likelier by
 WAITS = 15  # seconds to wait for one of a processor's time, which others may share
 
@@ -202,6 +204,15 @@ def functions_of(sample: Sample) -> list[_Function]:
             if function.definition is not None:
                 found.append(function)
     return found
+
+
+def loops(sample: Sample) -> bool:
+    """Whether backward, or what it calls, goes along something step by step."""
+    nodes = (node for function in functions_of(sample) for node in ast.walk(function.definition))
+    return any(
+        isinstance(node, (ast.For, ast.While)) or (isinstance(node, ast.Call) and called(node) in SCANS)
+        for node in nodes
+    )
 
 
 def _ran(call: Callable[[], Any]) -> dict[Any, dict[str, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .amend import loops
 from .factors import settings_of
 from .reading import Reading, tested
 from .residuals import differing
@@ -33,7 +34,7 @@ def overwritten(s: Sample, k: int) -> Iterator[Reading]:
                 adding = adding if axis else total if place == 0 or summed else f"{adding}, or {total}"
                 yield tested(
                     cause,
-                    f"the gradient of {name} counts only the {what} of dout",
+                    f"the gradient of {name} has one part of dout only: the {what}",
                     adding,
                     _counts_only,
                     k,
@@ -170,7 +171,7 @@ def slices(s: Sample, k: int) -> Iterator[Reading]:
         if all(right) or not any(right):
             continue
         wrong = [i for i in range(size) if not right[i]]
-        time = s.out.ndim == 3 and axis == 1
+        time = s.out.ndim == 3 and axis == 1 and loops(s)
         where = f"at index {', '.join(map(str, wrong))} of axis {axis}"
         if time:
             cause = "missing-timestep"
@@ -192,7 +193,28 @@ def slices(s: Sample, k: int) -> Iterator[Reading]:
 
 
 def _is_wrong_at(t: Sample, k: int, axis: int, right: list[bool]) -> bool | None:
-    return _right_at(t, k, axis) == right if t.out.shape[axis] == len(right) else None
+    if t.out.shape[axis] != len(right):
+        return None
+    return _right_at(t, k, axis) == right and (axis != 1 or t.out.ndim != 3 or _is_cut_off(t))
+
+
+def _is_cut_off(t: Sample) -> bool:
+    """Whether what each step of dout gives a sequence is right or nothing at each of its steps, not wrong."""
+    T = t.out.shape[1]
+    for j, x in enumerate(t.x):
+        if x.ndim == 3 and x.shape[1] == T and x.size * t.out.size <= MOST:
+            J = t.jacobian(j)[: t.out.size]
+            for i in range(T):
+                only = np.zeros_like(t.d)
+                only[:, i] = t.d[:, i]
+                found, true = t.tried(j, (only, *map(np.zeros_like, t.douts[1:]))), (only.ravel() @ J).reshape(x.shape)
+                size = 1e-6 * np.abs(true).max()
+                if found is None or found.shape != x.shape:
+                    return False
+                off, there = (np.abs(a).max(axis=(0, 2)) > size for a in (found - true, found))
+                if (off & there).any():
+                    return False
+    return True
 
 
 def _right_at(t: Sample, k: int, axis: int) -> list[bool]:

@@ -34,7 +34,8 @@ def exchanged(place: Place) -> Iterator[Change]:
             if isinstance(name.ctx, ast.Load) and is_whole(place.values.get(name.id)):
                 alike.setdefault(name.id, []).append(name)
         for a, b in itertools.combinations(alike, 2):
-            cause: str | None = _cause_of_indices(place, a, b)
+            splits = any(isinstance(node, ast.Call) and called(node) == "unravel_index" for node in ast.walk(s))
+            cause: str | None = "wrong-index" if splits else _cause_of_indices(place, a, b)
             for first, second in itertools.product(alike[a], alike[b]):
                 yield place.put("exchange", cause, (first, b), (second, a))
             yield place.put("exchange", cause, *((n, b) for n in alike[a]), *((n, a) for n in alike[b]))

@@ -42,7 +42,7 @@ MEANINGS = {
     "config-hardcoded": "right for some settings only",
     "mutates-input": "backward or forward writes into an argument, which is the caller's",
     "mutates-dout": "backward writes into dout, which is the caller's",
-    "mutates-cache": "backward writes into the cache: a second one would find it changed",
+    "mutates-cache": "what is in the cache is written into: the next to read it finds it changed",
     "aliases": "a returned gradient is memory that something else still uses",
     "stale-cache": "backward uses the latest forward's values, not those of its own cache",
     "not-repeatable": "a second backward gives something else",

@@ -250,12 +250,14 @@ def copied(place: Place) -> Iterator[Change]:
         if isinstance(s, ast.AugAssign) and isinstance(s.target, ast.Name):
             start, sign = place.text.operator(s.target, s.value)
             new = f"= {s.target.id} {sign[:-1]}"
+            given = s.target.id in {argument.arg for argument in place.body.function.args.args}
+            kind = "rebind" if place.role == "forward" and not given else "copy"
             if not is_tight(s.value):
                 value = place.text.span(s.value)
-                yield Change("copy", None, ((start, start + len(sign), new), (value[0], value[0], "("),
-                                            (value[1], value[1], ")")))  # fmt: skip
+                yield Change(kind, None, ((start, start + len(sign), new), (value[0], value[0], "("),
+                                               (value[1], value[1], ")")))  # fmt: skip
             else:
-                yield Change("copy", None, ((start, start + len(sign), new),))
+                yield Change(kind, None, ((start, start + len(sign), new),))
         elif isinstance(s, ast.Assign) and isinstance(s.value, ast.Call):
             for argument in s.value.args:
                 yield place.wrapped("copy", None, argument, ".copy()")

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .reading import Reading, tested
+from .amend import loops
+from .reading import Reading, mended, tested
 from .residuals import differing
 from .samples import Sample
 from .transforms import close
@@ -33,7 +34,7 @@ def supports(s: Sample, k: int) -> Iterator[Reading]:
                 "missing-one-hot",
                 f"the gradient of {name} is wrong only at the entries of the labels {key}",
                 f"subtract 1 at [arange(N), {key}], before dividing by N",
-                lambda t, key: _only_at(t, k, _at_labels(t.values[key], t.x[k].shape)),
+                lambda t, key: _lacks_ones(t, k, _at_labels(t.values[key], t.x[k].shape)),
                 key,
             )
         yield tested(
@@ -41,6 +42,16 @@ def supports(s: Sample, k: int) -> Iterator[Reading]:
             f"the gradient of {name} is zero at the labels {key}, and elsewhere off by one factor",
             f"subtract what belongs to the right class at [arange(N), {key}]",
             lambda t, key: _lacks_labels(t.returned[k], t.true(k), _at_labels(t.values[key], t.x[k].shape)),
+            key,
+        )
+        yield mended(
+            "wrong-term",
+            f"the gradient of {name} is wrong only at the labels {key}, which lack the others of their row",
+            f"at [arange(N), {key}] it is minus the sum of the row's other entries",
+            k,
+            lambda t, g, key: np.where(
+                found := _at_labels(t.values[key], g.shape), -(g * ~found).sum(axis=-1, keepdims=True), g
+            ),
             key,
         )
     if wrong.all():
@@ -63,7 +74,7 @@ def supports(s: Sample, k: int) -> Iterator[Reading]:
             k,
             test,
         )
-    if len(shape) == 3:
+    if len(shape) == 3 and loops(s):
         for place, text in ((0, "first"), (-1, "last")):
             yield tested(
                 "missing-timestep",
@@ -83,6 +94,14 @@ def _adds_labels(t: Sample, k: int, labels: np.ndarray) -> bool | None:
     used = np.abs(c) > 0
     p = a[used] / c[used] - 1
     return bool(np.all(p > 0)) and bool(np.isclose(t.out, -np.sum(c[used] * np.log(p)), rtol=1e-6))
+
+
+def _lacks_ones(t: Sample, k: int, labels: np.ndarray) -> bool | None:
+    """Whether one number is to be subtracted at the labels, or at some of them, and all else is right."""
+    if not _only_at(t, k, labels):
+        return _only_at(t, k, labels)
+    off = (t.returned[k] - t.true(k))[labels & differing(t, k)]
+    return bool(np.ptp(off) < 1e-6 * np.abs(off).max() and off[0] > 0)
 
 
 def _lacks_labels(a: np.ndarray, n: np.ndarray, labels: np.ndarray) -> bool:
@@ -107,7 +126,13 @@ def through_scores(s: Sample, k: int) -> Iterator[Reading]:
         "missing-one-hot",
         f"seen through X, the gradient of the scores is wrong only at the labels {key}",
         f"subtract 1 at [arange(N), {key}], before dividing by N",
-        lambda t: _at_scores(t, k, key, _wrong_at_labels),
+        lambda t: _at_scores(t, k, key, _lacks_ones_at),
+    )
+    yield Reading(
+        "missing-one-hot",
+        f"seen through X, the gradient of the scores is zero at the labels {key}",
+        f"subtract what belongs to the right class at [arange(N), {key}]",
+        lambda t: _at_scores(t, k, key, _lacks_labels),
     )
     yield Reading(
         "wrong-mask",
@@ -149,8 +174,9 @@ def _scores(t: Sample, k: int, gradient: np.ndarray) -> np.ndarray | None:
     return found if close(X.T @ found, gradient - l2 * W) else None
 
 
-def _wrong_at_labels(a: np.ndarray, n: np.ndarray, labels: np.ndarray) -> bool:
-    return close(a[~labels], n[~labels]) and not close(a[labels], n[labels])
+def _lacks_ones_at(a: np.ndarray, n: np.ndarray, labels: np.ndarray) -> bool:
+    off = a[labels] - n[labels]
+    return close(a[~labels], n[~labels]) and not close(a[labels], n[labels]) and close(off, np.full_like(off, off[0]))
 
 
 def _wrong_at_flat(a: np.ndarray, n: np.ndarray, labels: np.ndarray) -> bool:

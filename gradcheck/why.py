@@ -232,15 +232,19 @@ def _together(
     unsaid = {"unknown"} | ({"raises"} if report.verdict != "error" else set())
     if diagnosis is not None and diagnosis.cause not in unsaid and report.verdict != "contract":
         cause = diagnosis.cause
-    vague = {"wrong-term", VAGUER.get(cause, "")}
+    vague = {"wrong-term", VAGUER.get(cause, "")} if mended is None or mended.kind != "exchange" else {"wrong-term"}
     if mended is not None and mended.cause and not (mended.cause in vague and cause != "unknown"):
         cause = mended.cause
+    if mended is not None and mended.kind == "rebind":  # of what forward has put into the cache
+        cause = "mutates-cache"
     if diagnosis is not None and diagnosis.cause in (cause, "unknown" if report.verdict != "error" else cause):
         evidence, suggestion = diagnosis.evidence, diagnosis.suggestion
     if cause == "unknown" and accusation is not None and report.verdict == "fail":
         cause = "wrong-term"  # of which no more is known than the line
+    line, cleared = shown, list[str]()
     earlier = cause.startswith(("mutates", "undefined"))  # the fix is a copy, or an entry of the cache
-    line, cleared = mended.edits[0].line if mended is not None and not (earlier and shown) else shown, list[str]()
+    if mended is not None and not (earlier and shown and mended.kind != "rebind"):
+        line = mended.edits[0].line
     if accusation is not None and accusation.line == line:
         cleared = accusation.cleared
     if guilty is not None:

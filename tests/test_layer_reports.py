@@ -389,3 +389,52 @@ def test_a_loss_that_takes_dout_in_name_only_is_judged_where_it_is_1():
     assert any("ignores dout" in note for note in report.notes)
     assert check_loss(SumOfSquares(), X, X[::-1]).cause == "scale-batch"
     assert check_loss(SumOfSquares(), X, X[::-1]).verdict == "fail"
+
+
+class Recurrence:
+    """A state that forgets: c = f * c + x, f made of c; backward takes the new state for the old one."""
+
+    w = np.array([0.5, -1.0, 2.0])
+
+    def forward(self, x):
+        self.steps, out, c = [], np.zeros(x.shape), np.zeros(x[:, 0].shape)
+        for t in range(x.shape[1]):
+            f = 1 / (1 + np.exp(-self.w * c))
+            self.steps.append((f, c, f * c + x[:, t]))
+            out[:, t] = c = self.steps[-1][-1]
+        return out
+
+    def backward(self, dout):
+        dx, dc, self.dw = np.zeros(dout.shape), 0, np.zeros(self.w.shape)
+        for t in reversed(range(dout.shape[1])):
+            f, c, cn = self.steps[t]
+            dx[:, t] = dc = dc + dout[:, t]
+            da = dc * cn * f * (1 - f)
+            self.dw += (da * c).sum(axis=0)
+            dc = dc * f + da * self.w
+        return dx
+
+
+def test_a_wrong_state_is_no_missing_step():
+    assert check_layer(Recurrence(), np.random.default_rng(0).standard_normal((2, 4, 3))).cause == "wrong-term"
+
+
+class Causal:
+    """Attention to what came before, a transpose forgotten in the gradient of k."""
+
+    def forward(self, q, k, v):
+        s = np.where(np.tri(q.shape[1], dtype=bool), q @ k.transpose(0, 2, 1), -1e9)
+        p = np.exp(s - s.max(axis=-1, keepdims=True))
+        self.cache = q, k, v, p / p.sum(axis=-1, keepdims=True)
+        return self.cache[-1] @ v
+
+    def backward(self, dout):
+        q, k, v, p = self.cache
+        dp = dout @ v.transpose(0, 2, 1)
+        ds = p * (dp - (dp * p).sum(axis=-1, keepdims=True))
+        return ds @ k, ds @ q, p.transpose(0, 2, 1) @ dout
+
+
+def test_without_a_loop_no_step_is_missing():
+    report = check_layer(Causal(), *np.random.default_rng(0).standard_normal((3, 2, 4, 3)))
+    assert report.cause == "wrong-term"

@@ -299,3 +299,51 @@ def test_a_search_that_is_given_up_is_no_proof_that_there_is_no_edit(report_of):
     report = report_of(RELU.replace("(x > 0)", "x"), "relu", repair=1e-6)
     assert "given up" in report.format(tell="fix")
     assert "given up" not in report_of(RELU.replace("(x > 0)", "x"), "relu", repair=0).format(tell="fix")
+
+
+SVM = """\
+def svm_loss(x, y):
+    N = len(x)
+    margins = np.maximum(0, x - x[np.arange(N), y][:, None] + 1)
+    margins[np.arange(N), y] = 0
+    dx = (margins > 0).astype(float)
+    dx[np.arange(N), y] = -dx.sum(axis=1)
+    return margins.sum() / N, dx / N
+"""
+SWISH = """\
+def swish_forward(x):
+    s = 1 / (1 + np.exp(-x))
+    cache = (x, s)
+    s *= x
+    return s, cache
+
+def swish_backward(dout, cache):
+    x, s = cache
+    return dout * (s + x * s * (1 - s))
+"""
+
+
+def test_at_the_labels_of_an_svm_there_is_more_to_subtract_than_1(report_of):
+    report = report_of(SVM.replace("= -dx.sum(axis=1)", "= -1"), "svm_loss", repair=0)
+    assert report.cause == "wrong-term"
+    assert "minus the sum" in report.why.suggestion
+
+
+def test_what_forward_writes_into_after_it_is_cached_is_told_there(report_of):
+    report = report_of(SWISH, "swish")
+    assert report.cause == "mutates-cache"
+    assert report.why.statement == "s *= x"
+
+
+def test_a_flat_index_split_by_exchanged_sizes_is_a_wrong_index(report_of):
+    text = (
+        POOL[: POOL.index("            best =")]
+        + """\
+            for n, c in np.ndindex(x.shape[:2]):
+                r, k = np.unravel_index(window[n, c].argmax(), (WW, HH))
+                dx[n, c, i * S + r, j * S + k] += dout[n, c, i, j]
+    return dx
+"""
+    )
+    report = report_of(text, "max_pool_naive")
+    assert (report.cause, len(report.why.edits)) == ("wrong-index", 1)
