@@ -438,3 +438,28 @@ class Causal:
 def test_without_a_loop_no_step_is_missing():
     report = check_layer(Causal(), *np.random.default_rng(0).standard_normal((3, 2, 4, 3)))
     assert report.cause == "wrong-term"
+
+
+class TrainingNorm:
+    """A batch norm without parameters, whose backward is that of training in evaluation as well."""
+
+    training = True
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        self.mean, self.var = (x.mean(axis=0), x.var(axis=0)) if self.training else (0.0, np.ones(x.shape[1]))
+        self.xhat = (x - self.mean) / np.sqrt(self.var + 1e-5)
+        return 3 * self.xhat
+
+    def backward(self, dout):
+        d = 3 * dout
+        return (d - d.mean(axis=0) - self.xhat * (d * self.xhat).mean(axis=0)) / np.sqrt(self.var + 1e-5)  # wrong
+
+
+def test_what_is_wrong_in_the_other_mode_is_looked_for_there():
+    assert check_layer(TrainingNorm(), X).why.statement.endswith("# wrong")
