@@ -16,7 +16,7 @@ from . import settings
 from .inputs import Setting, Values, documented, fitting, searched
 from .instances import Instance, NetLoss, net_settings
 from .load import HOUSE
-from .options import at_other_options
+from .options import at_other_options, in_training
 from .pairs import Pair, required
 from .settings import PARTS, Variants
 
@@ -61,6 +61,7 @@ def plan(pair: Pair, seed: int = 0) -> Plan:
         return Plan(usual, known.difference)
     if not found:
         return Plan(told if type(pair) is Pair else [])
+    found = in_training(pair, found, seed)
     others, notes = at_other_options(pair, found[0], seed)
     return Plan([_of(pair, setting) for setting in (*found, *others)], notes=notes)
 

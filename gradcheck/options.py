@@ -26,6 +26,7 @@ NUMBERS: dict[str, tuple[int, ...]] = {
 }  # fmt: skip
 # What changes no value, or asks for less than all gradients.
 OTHERS = re.compile(r"verbose|debug|print|plot|trainable|froz|freez|requires|update|in_?place|dtype|rng|seed|name")
+FORWARD_ONLY = 1  # how well arguments fit at which backward raises
 MOST = 10  # settings that differ in their options
 
 
@@ -57,14 +58,7 @@ def at_other_options(pair: Pair, setting: Setting, seed: int = 0) -> tuple[list[
     masks = {name: kind for name in defaults if (kind := documented_kind(pair, name)) and kind[0] == "bool"}
 
     def called(changes: dict[str, Any]) -> Setting:
-        def draw(rng: np.random.Generator) -> dict[str, Any]:
-            new = {name: value_of(v.kind, rng) if isinstance(v, _Drawn) else v for name, v in changes.items()}
-            return {**setting.draw(rng), **new}
-
-        texts = [
-            f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in changes.items()
-        ]
-        return Setting(", ".join([setting.text, *texts]), draw, usual=False)
+        return _changed(setting, changes, usual=False)
 
     def fit(changed: Setting) -> int:
         return fit_of(changed.pair or pair, changed.arguments(pair, seed))
@@ -81,8 +75,31 @@ def at_other_options(pair: Pair, setting: Setting, seed: int = 0) -> tuple[list[
         return dataclasses.replace(setting, usual=False, pair=pair.remade(**changes))
 
     others = _varied(pair.cls, values, of_class, made, fit, {})
-    notes += _told(others.untried, of_class, f"make a {pair.name} with some, and call check_layer")
+    notes += _told(others.untried, of_class | pair.values, f"make a {pair.name} with some, and call check_layer")
     return [*found.settings, *others.settings], notes
+
+
+def in_training(pair: Pair, settings: list[Setting], seed: int = 0) -> list[Setting]:
+    """The settings in the mode for which backward is written: ``forward(x, training=False)`` may keep nothing."""
+    if fit_of(pair, settings[0].arguments(pair, seed)) != FORWARD_ONLY:
+        return settings
+    modes = {name: mode for name, v in _defaults(pair.forward).items() if (mode := other_mode(pair.forward, name, v))}
+    for name, mode in modes.items():
+        others = [_changed(setting, {name: mode}) for setting in settings]
+        if fit_of(pair, others[0].arguments(pair, seed)) == FITS:
+            return others
+    return settings
+
+
+def _changed(setting: Setting, changes: dict[str, Any], *, usual: bool = True) -> Setting:
+    """A setting with some arguments changed."""
+
+    def draw(rng: np.random.Generator) -> dict[str, Any]:
+        new = {name: value_of(v.kind, rng) if isinstance(v, _Drawn) else v for name, v in changes.items()}
+        return {**setting.draw(rng), **new}
+
+    texts = [f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in changes.items()]
+    return Setting(", ".join([setting.text, *texts]), draw, usual=usual)
 
 
 def _varied(

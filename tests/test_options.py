@@ -139,6 +139,21 @@ def test_both_modes_are_checked_however_they_are_told(report, mode):
     assert len(undone.notes) == 1
 
 
+@pytest.mark.parametrize("factor", [1, 3])
+def test_a_forward_that_keeps_nothing_unless_it_trains_is_checked_in_training(report, factor):
+    text = f"""
+    class Square:
+        def forward(self, x, training=False):
+            if training:
+                self.x = x
+            return x**2
+        def backward(self, dout):
+            return {factor} * dout * 2 * self.x
+    """
+    found = report(text)
+    assert (found.verdict, found.tried) == ("pass" if factor == 1 else "fail", ["x (4, 3), training True"])
+
+
 def test_only_words_for_a_mode_tell_one():
     assert other_mode(object, "mode", "train") == "test"
     assert other_mode(object, "mode", "nearest") is None
