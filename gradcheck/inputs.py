@@ -149,7 +149,26 @@ def _is_numeric(out: Any) -> bool:
 
 # --- from the docstring
 
-SIZES = {"N": 4, "D": 3, "M": 5, "T": 2, "H": 6, "C": 3, "V": 7, "F": 4, "K": 3, "W": 5, "HH": 3, "WW": 2, "G": 1}
+SIZES = {
+    "N": 4,
+    "D": 3,
+    "M": 5,
+    "T": 2,
+    "H": 6,
+    "C": 3,
+    "V": 7,
+    "F": 4,
+    "K": 3,
+    "W": 5,
+    "HH": 3,
+    "WW": 2,
+    "G": 1,
+    "batch_size": 4,
+    "batch": 4,
+    "channels": 3,
+    "height": 6,
+    "width": 5,
+}
 SCALARS = {
     "stride": 1, "pad": 1, "p": 0.4, "rate": 0.4, "keep_prob": 0.6, "drop_prob": 0.4, "momentum": 0.9,
     "eps": 1e-5, "epsilon": 1e-5, "mode": "train", "training": True, "train": True, "is_train": True, "g": 1,

@@ -75,6 +75,16 @@ def test_indices_are_whole_numbers(report, name):
     assert (right.verdict, wrong.verdict, wrong.cause) == ("pass", "fail", "overwritten")
 
 
+def test_the_axes_of_an_image_may_be_written_out(report):
+    text = """
+    def double_forward(x):
+        '''x: images of shape (batch_size, channels, height, width)'''
+        return 2 * x, None
+    def double_backward(dout, cache): return 2 * dout
+    """
+    assert report(text).tried[0] == "x (4, 3, 6, 5)"
+
+
 def test_a_forward_that_takes_none_of_the_inputs_tried_is_no_error(report):
     found = report(LAYER.format(shape=(4, 5), factor=1).replace("self.x = x", "raise ValueError('no')"))
     assert found.verdict == "vacuous"
