@@ -111,7 +111,8 @@ def check_adding(
     def second(forget: bool) -> list[Any]:
         run = forward(subject.arrays)
         run.backward(handed_out(douts, subject.writable))
-        return kept(run.again(handed_out(douts, subject.writable), forget))  # type: ignore[misc]  # what has parameters can
+        assert run.again, "what has parameters can go back a second time"
+        return kept(run.again(handed_out(douts, subject.writable), forget))
 
     def wrong(alone: list[Any]) -> list[str]:
         sums = [None if a is None or b is None else a + b for a, b in zip(first, alone)]

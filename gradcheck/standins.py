@@ -70,8 +70,11 @@ class _Base:
 class Silent(types.ModuleType):
     """Stands for an interactive module: every attribute is there, every call does nothing."""
 
-    __path__: MutableSequence[str] = []  # noqa: RUF012  as the class of modules types it; nothing writes into it
     __all__: Sequence[str] = ()
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__path__: MutableSequence[str] = []
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

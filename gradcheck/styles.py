@@ -82,7 +82,7 @@ def _method(cls: type, name: str) -> Callable[..., Any]:
 
     first = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     own = inspect.signature(method)
-    of_object.__signature__ = own.replace(parameters=[first, *own.parameters.values()])  # type: ignore[attr-defined]  # inspect's
+    vars(of_object)["__signature__"] = own.replace(parameters=[first, *own.parameters.values()])
     return of_object
 
 
@@ -144,7 +144,7 @@ def _backward(
         parameters.append(inspect.Parameter(role.replace(" ", ""), inspect.Parameter.POSITIONAL_OR_KEYWORD))
     if not taken:
         return wrapped
-    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect's, unknown to mypy
+    vars(wrapped)["__signature__"] = inspect.Signature(parameters)
     return wrapped
 
 

@@ -102,10 +102,7 @@ class Node:
         """The axes in another order; all reversed if not given."""
         return Transpose(axes)(self)
 
-    @property
-    def T(self) -> Node:  # noqa: N802  the name it has in NumPy
-        """The axes in reverse order."""
-        return self.transpose()
+    T = property(transpose, doc="The axes in reverse order.")
 
 
 @dataclass(frozen=True, eq=False)
