@@ -170,11 +170,13 @@ def _apart(search: Callable[[], Any], seconds: float) -> Any:
             os.write(theirs, pickle.dumps(search()))  # a few lines: less than a pipe holds
         os._exit(0)
     os.close(theirs)
-    ready, _, _ = select.select([ours], [], [], WAITS * seconds)
-    found = os.read(ours, 1 << 16) if ready else b""
-    os.close(ours)
-    os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
+    try:
+        ready, _, _ = select.select([ours], [], [], WAITS * seconds)
+        found = os.read(ours, 1 << 16) if ready else b""
+    finally:  # also where Ctrl-C ends the waiting
+        os.close(ours)
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
     if not ready or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGPROF):
         raise TimeUp
     return pickle.loads(found) if found else None

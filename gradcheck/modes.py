@@ -52,7 +52,7 @@ class Mode:
     def set(self, training: bool) -> None:
         """To training or evaluation."""
         if self.has_methods:
-            self._thing.train() if training else self._thing.eval()
+            (self._thing.train if training else self._thing.eval)()
         for owner, name, value, other in self._flags:
             setattr(owner, name, other if training == self.other else value)
 

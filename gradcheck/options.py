@@ -68,7 +68,7 @@ def at_other_options(pair: Pair, setting: Setting, seed: int = 0) -> tuple[list[
     if not isinstance(pair, Instance):
         return found.settings, notes
     of_class = _defaults(pair.cls)
-    # Nothing is to be decayed.
+    # A fraction of 0, such as a weight decay, stays: what it would add is no part of the gradient.
     values = {name: v for name, v in (of_class | pair.values).items() if type(v) is not float or v}
 
     def made(changes: dict[str, Any]) -> Setting:
