@@ -11,6 +11,7 @@ BLOCK = 1 << 16  # elements: a formula's few arrays of them lie in a second-leve
 KEPT = (32 << 20) - (1 << 16)  # bytes
 LEAST = 1 << 20  # elements to move, pass by pass, for which a second thread is worth its start, some 50 microseconds
 ALONE = 1 << 18  # multiplications of a product to which OpenBLAS gives one thread of its own accord
+SHARED = 1 << 20  # multiplications of one that its threads make faster, though they wait for more work afterwards
 
 # glibc returns freed memory to the system, and then takes it anew page by page, beyond twice the size of the largest
 # block that was freed, up to 32 MB: the arrays of a recurrent layer's step cost a quarter of its time. So free one.
@@ -23,10 +24,11 @@ def in_parts(function, count, size, *, product=0):
     NumPy lets other threads run while it copies and multiplies. Products of few columns gain little from BLAS's own
     threads, copies nothing; so each thread takes a part, with BLAS held to one thread for the time. Where `size`, the
     elements to move, is small, all is one part, since to wake another thread costs more; and BLAS, whose threads would
-    cost as much, is held then too, if a `product` of the function has more multiplications than BLAS does ALONE.
+    cost as much, is held then too, if a `product` of the function has more multiplications than BLAS does ALONE and
+    fewer than are worth to be SHARED.
     """
     parts = parts_of(count, size)
-    hold = len(parts) > 1 or product > ALONE
+    hold = len(parts) > 1 or ALONE < product < SHARED
     return _each_on_one_thread(function, [(part,) for part in parts]) if hold else [function(parts[0])]
 
 
@@ -46,17 +48,18 @@ def each(function, *things):
 
 
 def _each_on_one_thread(function, calls):
-    held = [(library, library.num_threads) for library in _blas()]
-    if not held or held[0][1] == 1:
+    limits = _blas() if len(calls) > 1 else _blas()[:1]  # one call alone is NumPy's
+    threads = [get() for get, _ in limits]
+    if not limits or threads[0] == 1:
         return [function(*call) for call in calls]
-    for library, _ in held:
-        library.set_num_threads(1)
+    for _, set_ in limits:
+        set_(1)
     try:
         others = [_pool().submit(function, *call) for call in calls[1:]]
         return [function(*calls[0]), *(other.result() for other in others)]
     finally:
-        for library, threads in held:
-            library.set_num_threads(threads)
+        for (_, set_), number in zip(limits, threads):
+            set_(number)
 
 
 def over_blocks(function, count, size, *, product=0):
@@ -86,7 +89,7 @@ def elementwise(formula, x, *others):
 
 def _thread_count():
     """How many threads NumPy's BLAS may use (OMP_NUM_THREADS); 1 if they cannot be counted and held."""
-    return next((library.num_threads for library in _blas()), 1)
+    return next((get() for get, _ in _blas()), 1)
 
 
 def _blas():
@@ -95,9 +98,10 @@ def _blas():
 
 @functools.cache
 def _loaded_blas(scipy):
-    """The BLAS that NumPy calls, and behind it, if loaded, that of SciPy, which products in compiled code call.
+    """(get, set) of the number of threads of the BLAS that NumPy calls, and behind it of SciPy's, if it is loaded.
 
-    SciPy's is loaded late: a limit that was set before, as by ``train.py --threads``, has missed it.
+    Products in compiled code call the latter. It is loaded late: a limit that was set before, as by ``train.py
+    --threads``, has missed it.
     """
     try:
         from threadpoolctl import ThreadpoolController  # scikit-learn brings it
@@ -107,7 +111,16 @@ def _loaded_blas(scipy):
     found.sort(key=lambda library: "numpy" not in library.filepath)
     for late in found[1:]:
         late.set_num_threads(min(late.num_threads, found[0].num_threads))
-    return found
+    return [_limit_of(library) for library in found]
+
+
+def _limit_of(library):
+    """(get, set): OpenBLAS's own functions where they are found, since the way to them takes ten times as long."""
+    names = [f"{prefix}openblas_{{}}_num_threads{suffix}" for prefix in ("", "scipy_") for suffix in ("", "64_")]
+    for name in names if getattr(library, "threading_layer", "") == "pthreads" else []:
+        if hasattr(library.dynlib, name.format("set")):
+            return getattr(library.dynlib, name.format("get")), getattr(library.dynlib, name.format("set"))
+    return library.get_num_threads, library.set_num_threads
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from layers import GELU, Conv2D, MultiHeadAttention, TemporalAffine, _threads
 from layers._threads import elementwise, in_parts, over_blocks
@@ -81,10 +81,30 @@ def test_an_error_in_a_part_is_raised_and_blas_has_its_threads_again(small_block
     assert _threads._thread_count() == 2
 
 
-@pytest.mark.parametrize(("product", "threads"), [(0, 2), (_threads.ALONE, 2), (_threads.ALONE + 1, 1)])
+@pytest.mark.parametrize(
+    ("product", "threads"),
+    [(0, 2), (_threads.ALONE, 2), (_threads.ALONE + 1, 1), (_threads.SHARED - 1, 1), (_threads.SHARED, 2)],
+)
 def test_blas_is_held_where_a_product_would_wake_its_threads_in_vain(product, threads):
     with threadpool_limits(2):
         assert in_parts(lambda part: _threads._thread_count(), 5, 5, product=product) == [threads]
+
+
+def test_what_holds_blas_is_what_threadpoolctl_sees():
+    with threadpool_limits(2):
+        (get, set_), *_ = _threads._blas()
+        assert get() == 2
+        set_(1)
+        assert {pool["num_threads"] for pool in threadpool_info() if "numpy" in pool["filepath"]} <= {1}
+        assert get() == 1
+
+
+def test_blas_of_another_kind_is_held_as_threadpoolctl_does():
+    class Library:
+        threading_layer = "intel"
+        get_num_threads, set_num_threads = "get", "set"
+
+    assert _threads._limit_of(Library) == ("get", "set")
 
 
 def test_a_limit_set_before_scipy_s_blas_was_loaded_holds_for_it_too():
@@ -121,7 +141,7 @@ def test_a_forked_process_has_threads_of_its_own():
     code = """
 import os
 from layers import _threads
-_threads._blas = lambda: [type("Blas", (), {"num_threads": 2, "set_num_threads": lambda self, n: None})()]
+_threads._blas = lambda: [(lambda: 2, lambda number: None)]
 assert _threads.in_parts(str, 2, _threads.LEAST) == ["slice(0, 1, None)", "slice(1, 2, None)"]
 child = os.fork() if hasattr(os, "fork") else os._exit(0)
 if child == 0:
