@@ -26,8 +26,8 @@ def correlate(x, filters, out, stride, before, dilation, bias=None):
     matrix = filters.reshape(G, F, C * HH * WW).swapaxes(1, 2)
 
     def write_one(_):
-        rows = _windows_of_one(x[:, :, 0, 0], (HH, WW), out.shape[:2], stride, before, dilation)
-        product = np.matmul(rows, filters[0].transpose(2, 3, 1, 0).reshape(rows.shape[1], F), out=out.reshape(-1, F))
+        rows, taps = _windows_and_taps(x[:, :, 0, 0], filters[0], out.shape[:2], stride, before, dilation)
+        product = np.matmul(rows, taps, out=out.reshape(-1, F))
         if bias is not None:
             product += bias.reshape(F)
 
@@ -129,17 +129,24 @@ def _columns(x, kernel_size, size, part, stride, before, dilation):
         top -= n * stride[0]
 
 
-def _windows_of_one(x, kernel_size, size, stride, before, dilation):
-    """What the windows of one image (H, W, C) hold, (OH * OW, HH * WW * C): here a window's rows are the long runs."""
-    (H, W, C), (HH, WW) = x.shape, kernel_size
-    reach = [(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(size, stride, dilation, kernel_size)]
-    frame = np.zeros((*reach, C), x.dtype)
+def _windows_and_taps(x, filters, size, stride, before, dilation):
+    """What the windows of one image (H, W, C) hold, (OH * OW, K), and filters (F, C, HH, WW) in that order, (K, F).
+
+    They are read along the longer runs: of many channels a row of a window, of few what a tap meets in a row of x.
+    """
+    (H, W, C), (F, _, HH, WW) = x.shape, filters.shape
+    reach = [(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(size, stride, dilation, (HH, WW))]
     (rows, from_rows), (cols, from_cols) = (overlap(*axis) for axis in zip(before, (H, W), reach))
-    frame[rows, cols] = x[from_rows, from_cols]
-    down, right, one = frame.strides
+    by_windows = size[1] <= WW * C
+    frame = np.zeros((*reach, C) if by_windows else (C, *reach), x.dtype)
+    pixels = frame if by_windows else frame.transpose(1, 2, 0)
+    pixels[rows, cols] = x[from_rows, from_cols]
+    down, right, one = pixels.strides
     strides = (stride[0] * down, stride[1] * right, dilation[0] * down, dilation[1] * right, one)
     windows = np.ndarray((*size, HH, WW, C), x.dtype, frame, strides=strides)  # a view, held to the frame's memory
-    return windows.reshape(math.prod(size), HH * WW * C)
+    if by_windows:
+        return windows.reshape(math.prod(size), -1), filters.transpose(2, 3, 1, 0).reshape(-1, F)
+    return windows.transpose(4, 2, 3, 0, 1).reshape(-1, math.prod(size)).T, filters.reshape(F, -1).T
 
 
 def overlap(before, size, extent):

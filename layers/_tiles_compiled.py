@@ -46,7 +46,7 @@ def gradients(x, dout, U, dx, padding):
 
 
 def _flat(images):
-    return images.reshape(*images.shape[:2], images.shape[2] * images.shape[3])
+    return np.ascontiguousarray(images).reshape(*images.shape[:2], images.shape[2] * images.shape[3])
 
 
 @njit(**options)

@@ -15,26 +15,59 @@ References
 .. [1] Lavin and Gray (2015), "Fast Algorithms for Convolutional Neural Networks", https://arxiv.org/abs/1509.09308
 """
 
+import math
+
 import numpy as np
 
+from ._numba import compiled
 from ._tiles import count, fastest
 
-_LEAST = 1 << 21  # products at one tap, below which the steps themselves cost more than they save
+# Products at one tap, and pixels of all images, from which on the steps save more than they cost.
+_LEAST, _FEW = 1 << 17, 1 << 10
+_LEAST_PLAIN, _FEW_PLAIN = 1 << 21, 1 << 11  # in NumPy
 _G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
 _G2 = np.kron(_G, _G)  # (36, 9), for both axes
 
 
 def pays(filters, out, stride, dilation):
-    """Whether to prefer it: 3 x 3 filters at stride 1, tiles that are mostly full, and products that are worth it."""
-    (G, F, C, *kernel_size), (OH, OW, N) = filters.shape, out.shape[:3]
-    fits = G == 1 and kernel_size == [3, 3] and stride == dilation == (1, 1) and out.dtype == np.float32
+    """Whether to prefer it: 3 x 3 filters at stride 1, tiles that are mostly full, and products that are worth it.
+
+    Where pixels are few, the filters at the 36 points are more numbers than the products save.
+    """
+    if not _fits(filters, out, stride, dilation):
+        return False
+    (_, F, C, *_), (OH, OW, N) = filters.shape, out.shape[:3]
     full = 16 * count(OH) * count(OW) <= 2 * OH * OW
-    return fits and full and min(C, F) >= 8 and OH * OW * N * C * F >= _LEAST
+    pixels, products = OH * OW * N, OH * OW * N * C * F
+    if not full or products < _LEAST:
+        return False
+    if compiled("_tiles"):
+        return pixels >= min(_FEW, C * F // 32)
+    return products >= _LEAST_PLAIN and pixels >= _FEW_PLAIN
 
 
-def correlate(x, filters, out, padding, bias=None):
-    """Write into `out` (OH, OW, N, F) the products of all windows of `x` (H, W, N, C) with `filters` (F, C, 3, 3)."""
-    bias = np.zeros(len(filters), out.dtype) if bias is None else bias.ravel()
+def forward_way(filters, out, stride, dilation):
+    """What to call for the outputs, as `correlate` is called; None where the windows themselves are as fast.
+
+    Few pixels go by tiles of 2 x 2, which are compiled or not at all.
+    """
+    if not _fits(filters, out, stride, dilation):
+        return None
+    few = math.prod(out.shape[:3]) < _FEW and math.prod(out.shape) * filters.shape[2] >= _LEAST
+    small = compiled("_small_tiles") if few else None
+    if small:
+        return small.correlate
+    return correlate if pays(filters, out, stride, dilation) else None
+
+
+def _fits(filters, out, stride, dilation):
+    G, F, C, *kernel_size = filters.shape
+    like = G == 1 and kernel_size == [3, 3] and stride == dilation == (1, 1)
+    return like and min(C, F) >= 8 and out.dtype == np.float32
+
+
+def correlate(x, filters, bias, out, padding):
+    """Write into `out` (OH, OW, N, F) what windows of `x` (H, W, N, C) give, for filters (F, C, 3, 3), bias (F,)."""
     fastest().correlate(x, _points_of(filters.swapaxes(0, 1)), bias, out, padding)
 
 

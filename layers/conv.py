@@ -50,8 +50,8 @@ class _Convolution(Layer):
         return None if self.b is None else self.b.value.reshape(self.groups, -1)
 
     def _grouped(self, images):
-        """(N, C, H, W) -> (H, W, N, G, C/G)."""
-        pixels = pixels_first(images)
+        """(N, C, H, W) -> (H, W, N, G, C/G); one image alone as it lies, since to read it is to move it."""
+        pixels = pixels_first(images) if len(images) > 1 else images.transpose(2, 3, 0, 1)
         return pixels.reshape(*pixels.shape[:3], self.groups, pixels.shape[3] // self.groups)
 
     def _add_parameter_grads(self, dfilters, dout):
@@ -153,8 +153,10 @@ class Conv2D(_Convolution):
         size = window_positions(x.shape[2:], self.kernel_size, self.stride, self.padding, self.dilation)
         x, filters = self._grouped(x), self._filters()
         out = np.empty((*size, x.shape[2], self.groups, filters.shape[1]), x.dtype)
-        if self._winograd(out):
-            _winograd.correlate(x[..., 0, :], filters[0], out[..., 0, :], self.padding, self._bias())
+        winograd = _winograd.forward_way(filters, out, self.stride, self.dilation)
+        if winograd:
+            bias = np.zeros(len(filters[0]), out.dtype) if self.b is None else self.b.value
+            winograd(x[..., 0, :], filters[0], bias, out[..., 0, :], self.padding)
         else:
             correlate(x, filters, out, self.stride, self.padding, self.dilation, self._bias())
         self.cache = x
@@ -162,7 +164,7 @@ class Conv2D(_Convolution):
 
     def _backward(self, dout):
         x, dout = self.cache, self._grouped(dout)
-        dx = np.empty_like(x)
+        dx = np.empty(x.shape, x.dtype)
         if self._winograd(dout):
             self._add_grads(dout, dx)
         else:
@@ -311,7 +313,7 @@ class ConvTranspose2D(_Convolution):
     def backward(self, dout):
         x, dout = self.cache, self._grouped(dout)
         self._add_grads(dout)
-        dx = np.empty_like(x)
+        dx = np.empty(x.shape, x.dtype)
         correlate(dout, self._filters(), dx, self.stride, self.padding, self.dilation)
         return _ungrouped(dx)
 

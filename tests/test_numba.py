@@ -16,7 +16,7 @@ def cannot_keep(**options):
 
 
 @pytest.mark.parametrize("numba", [None, types.SimpleNamespace(njit=cannot_keep)], ids=["missing", "without a folder"])
-@pytest.mark.parametrize("name", ["_formulas", "_lstm", "_norms", "_tiles"])
+@pytest.mark.parametrize("name", ["_formulas", "_lstm", "_norms", "_small_tiles", "_tiles"])
 def test_nothing_is_compiled_without_numba_or_a_folder_for_the_result(name, numba, monkeypatch):
     for compiled in [name for name in sys.modules if name.endswith("_compiled")]:
         monkeypatch.delitem(sys.modules, compiled)

@@ -1,5 +1,7 @@
 """Winograd's convolution is a faster way to the same numbers: the plain way in float64 is the reference."""
 
+import types
+
 import numpy as np
 import pytest
 
@@ -41,7 +43,7 @@ def test_outputs_and_gradients_are_those_of_the_plain_way(size, padding):
     x, filters, bias = draw(*size, 3, 8), draw(9, 8, 3, 3), draw(9)
     shape = (size[0] + 2 * padding[0] - 2, size[1] + 2 * padding[1] - 2, 3, 9)
     dout, out = draw(*shape), np.empty(shape, np.float32)
-    _winograd.correlate(x, filters, out, padding, bias)
+    _winograd.correlate(x, filters, bias, out, padding)
     dx = np.empty_like(x)
     dfilters = _winograd.gradients(x, dout, filters, padding, dx)
 
@@ -57,11 +59,11 @@ def test_outputs_and_gradients_are_those_of_the_plain_way(size, padding):
 
 
 def test_tiles_in_many_blocks_and_parts_are_those_of_one(monkeypatch):
-    x, filters, dout = draw(12, 8, 5, 8), draw(8, 8, 3, 3), draw(12, 8, 5, 8)
+    x, filters, bias, dout = draw(12, 8, 5, 8), draw(8, 8, 3, 3), draw(8), draw(12, 8, 5, 8)
 
     def results():
         out, dx = np.empty_like(dout), np.empty_like(x)
-        _winograd.correlate(x, filters, out, (1, 1))
+        _winograd.correlate(x, filters, bias, out, (1, 1))
         return out, dx, _winograd.gradients(x, dout, filters, (1, 1), dx)
 
     once = results()
@@ -132,3 +134,70 @@ def test_the_compiled_loops_do_what_numpy_does(size, parts, rows, padding, compi
 
     for mine, exact in zip(results(compiled), results(_tiles), strict=True):
         close(mine, exact)
+
+
+@pytest.mark.parametrize("padding", [(1, 1), (0, 1), (2, 0)])
+@pytest.mark.parametrize(("size", "parts"), [((4, 6), 1), ((5, 3), 1), ((8, 7), 3), ((3, 2), 1)])
+def test_small_tiles_do_what_the_plain_way_does(size, parts, padding, compiled_loops, monkeypatch):
+    small = compiled_loops("_small_tiles_compiled")
+    monkeypatch.setattr(
+        small, "parts_of", lambda n, size: [slice(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
+    )
+    height, width = (size[i] + 2 - 2 * padding[i] for i in (0, 1))
+    x, filters, bias = draw(height, width, 2, 3), draw(5, 3, 3, 3), draw(5)
+    out, exact = np.empty((*size, 2, 5), np.float32), np.empty((*size, 2, 1, 5))
+    small.correlate(x, filters, bias, out, padding)
+    wide = [a.astype(np.float64) for a in (x[..., None, :], filters[None])]
+    correlate(*wide, exact, (1, 1), padding, (1, 1), bias[None])
+    close(out, exact[..., 0, :])
+
+
+@pytest.mark.parametrize(
+    ("shape", "way"),
+    [
+        ((16, 16, 1, 1, 32), "small"),
+        ((2, 2, 1, 1, 512), "small"),
+        ((16, 16, 1, 1, 8), None),  # products that are not worth the import of Numba
+        ((32, 16, 16, 1, 32), "large"),
+        ((1, 1, 1000, 1, 64), "small"),
+        ((1, 1, 9999, 1, 64), None),  # tiles that are mostly empty
+    ],
+)
+def test_few_pixels_go_by_small_tiles(shape, way, monkeypatch):
+    module = types.SimpleNamespace(correlate="small")
+    monkeypatch.setattr(_winograd, "compiled", {"_small_tiles": module}.get)
+    filters, out = np.empty((1, shape[-1], shape[-1], 3, 3), np.float32), np.empty(shape, np.float32)
+    expected = {"small": "small", "large": _winograd.correlate, None: None}[way]
+    assert _winograd.forward_way(filters, out, (1, 1), (1, 1)) == expected
+    monkeypatch.setattr(_winograd, "compiled", lambda name: None)  # without Numba
+    assert _winograd.forward_way(filters, out, (1, 1), (1, 1)) == (expected if way == "large" else None)
+
+
+@pytest.mark.parametrize(
+    ("images", "size", "channels", "compiled", "plain"),
+    [
+        (64, 16, 32, True, True),
+        (16, 8, 32, True, False),  # NumPy's steps take longer than its products
+        (2, 8, 8, False, False),  # not worth the import
+        (16, 4, 512, False, False),  # at their 36 points the filters are nine million numbers
+        (64, 4, 256, True, False),
+    ],
+)
+def test_it_pays_where_filters_are_fewer_than_what_they_save(images, size, channels, compiled, plain, monkeypatch):
+    filters = np.empty((1, channels, channels, 3, 3), np.float32)
+    out = np.empty((size, size, images, 1, channels), np.float32)
+    for expected, module in ((compiled, _tiles), (plain, None)):
+        monkeypatch.setattr(_winograd, "compiled", {"_tiles": module}.get)
+        assert _winograd.pays(filters, out, (1, 1), (1, 1)) == expected
+
+
+def test_a_layer_on_one_image_agrees_with_its_twin_in_float64():
+    layer, exact = Conv2D(24, 40, 3, padding=1, rng=0), Conv2D(24, 40, 3, padding=1, rng=0).astype(np.float64)
+    layer.b.value = exact.b.value = draw(40)
+    x, dout = draw(1, 24, 15, 14), draw(1, 40, 15, 14)
+    assert layer.W.value.size * 15 * 14 > 9 * _winograd._LEAST
+    close(layer.forward(x), exact.forward(x))
+    close(layer.backward(dout), exact.backward(dout))
+    close(layer.W.grad, exact.W.grad)
+    layer.b = exact.b = None
+    close(layer.forward(x), exact.forward(x))
