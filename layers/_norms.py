@@ -1,4 +1,4 @@
-"""The passes over memory of which `BatchNorm` consists, in NumPy; `_norms_compiled.py` has the same with fewer.
+"""The passes over memory of which batch and layer norm consist, in NumPy; `_norms_compiled.py` has the same with fewer.
 
 Rows are (R, N D), for D features side by side N times: of images (N, D, H, W) the R = H W pixels. So are the vectors
 that go with them, (N D,). What a forward leaves is `stored` and `shift`: x less its mean is stored - shift.
@@ -15,7 +15,8 @@ from ._images import column_sums
 from ._numba import compiled
 from ._threads import in_parts
 
-LEAST = 1 << 17  # elements from which on the compiled passes are worth the import of Numba
+LEAST = 1 << 17  # elements of a batch norm from which on the compiled passes are worth the import of Numba
+LEAST_ROWS = 1 << 11  # of a layer norm, which takes NumPy ten operations each way
 
 
 def centre(rows, mean):
@@ -82,7 +83,38 @@ def _dots(a, b):
     return sum(column_sums(a[i : i + step] * b[i : i + step]) for i in range(0, max(1, len(a)), step))
 
 
-def fastest(rows) -> types.ModuleType:
+# --- `LayerNorm`: rows (R, D) are examples, each with a mean of its own
+
+
+def normalize(rows, gamma, beta, eps):
+    """(x_hat, inv_std (R, 1), out): each row less its mean, over its standard deviation; then scaled and shifted.
+
+    What is left of the mean, which is itself rounded, is taken off once more.
+    """
+    D = rows.shape[1]
+    average = np.full((D, 1), 1 / D, rows.dtype)
+    x_hat = rows - rows @ average
+    x_hat -= x_hat @ average
+    inv_std = 1 / np.sqrt(np.einsum("rd,rd->r", x_hat, x_hat)[:, None] / D + eps)
+    x_hat *= inv_std
+    out = x_hat * gamma
+    out += beta
+    return x_hat, inv_std, out
+
+
+def normalize_back(dout, x_hat, inv_std, gamma):
+    """(dx, dgamma, dbeta)."""
+    D, product = len(gamma), dout * x_hat
+    dgamma, dbeta = column_sums(product), column_sums(dout)  # gamma and beta were broadcast over the rows
+    slope, mean = product @ gamma / -D, dout @ gamma / D  # of dx_hat = dout * gamma, which need not be there yet
+    dx = np.multiply(x_hat, slope[:, None], out=product)  # through the variance
+    dx -= mean[:, None]  # through the mean
+    dx += dout * gamma
+    dx *= inv_std
+    return dx, dgamma, dbeta
+
+
+def fastest(rows, least=LEAST) -> types.ModuleType:
     """The module of these functions to use for such rows."""
-    fits = rows.dtype == np.float32 and rows.size >= LEAST
+    fits = rows.dtype == np.float32 and rows.size >= least
     return (compiled("_norms") if fits else None) or sys.modules[__name__]

@@ -9,6 +9,12 @@ from numba import njit
 
 from ._norms import mean_of_sample, repeated, total
 from ._numba import options
+from ._threads import in_parts
+
+BLOCK = 64  # rows whose sums are in float32
+ONE = np.float32(1)
+# The sum of a row becomes vector instructions where the compiler may choose its order.
+any_order = {**options, "fastmath": {"contract", "reassoc"}}
 
 
 def centre(rows, mean):
@@ -37,6 +43,28 @@ def products(dout, stored, shift):
 def scale_back(dout, stored, shift, slope, offset, factor, dx):
     near, rest = shift
     _scale_back(dout, stored, near, slope, offset - rest * slope, factor, dx)
+
+
+def normalize(rows, gamma, beta, eps):
+    rows, eps = np.ascontiguousarray(rows), np.float32(eps)
+    x_hat, inv_std, out = np.empty_like(rows), np.empty((len(rows), 1), rows.dtype), np.empty_like(rows)
+
+    def write(part):
+        _normalize(rows[part], gamma, beta, eps, x_hat[part], inv_std[part], out[part])
+
+    in_parts(write, len(rows), rows.size)
+    return x_hat, inv_std, out
+
+
+def normalize_back(dout, x_hat, inv_std, gamma):
+    dout = np.ascontiguousarray(dout)
+    dx = np.empty_like(dout)
+
+    def write(part):
+        return _normalize_back(dout[part], x_hat[part], inv_std[part], gamma, dx[part])
+
+    dgamma, dbeta = (sum(parts).astype(dx.dtype) for parts in zip(*in_parts(write, len(dout), dout.size)))
+    return dx, dgamma, dbeta
 
 
 # Sums are in float64: over a thousand rows float32 would lose digits that NumPy's sums, which go pairwise, keep. Four
@@ -97,3 +125,47 @@ def _scale_back(dout, rows, shift, slope, offset, factor, dx):
     for r in range(rows.shape[0]):
         for d in range(rows.shape[1]):
             dx[r, d] = (dout[r, d] + (rows[r, d] - shift[d]) * slope[d] + offset[d]) * factor[d]
+
+
+@njit(**any_order)
+def _normalize(rows, gamma, beta, eps, x_hat, inv_std, out):
+    R, D = rows.shape
+    for r in range(R):
+        mean = rest = squares = np.float32(0)
+        for d in range(D):
+            mean += rows[r, d]
+        mean /= np.float32(D)
+        for d in range(D):
+            x_hat[r, d] = rows[r, d] - mean
+            rest += x_hat[r, d]
+        rest /= np.float32(D)
+        for d in range(D):
+            x_hat[r, d] -= rest
+            squares += x_hat[r, d] * x_hat[r, d]
+        inv_std[r, 0] = ONE / np.sqrt(squares / np.float32(D) + eps)
+        for d in range(D):
+            x_hat[r, d] *= inv_std[r, 0]
+            out[r, d] = x_hat[r, d] * gamma[d] + beta[d]
+
+
+@njit(**any_order)
+def _normalize_back(dout, x_hat, inv_std, gamma, dx):
+    (R, D), n = dout.shape, np.float32(dout.shape[1])
+    dgamma, dbeta = np.zeros(D), np.zeros(D)
+    for first in range(0, R, BLOCK):
+        products, sums = np.zeros(D, dx.dtype), np.zeros(D, dx.dtype)
+        for r in range(first, min(R, first + BLOCK)):
+            slope = mean = np.float32(0)
+            for d in range(D):
+                product = dout[r, d] * x_hat[r, d]
+                products[d] += product
+                sums[d] += dout[r, d]
+                slope += product * gamma[d]
+                mean += dout[r, d] * gamma[d]
+            slope /= n
+            mean /= n
+            for d in range(D):
+                dx[r, d] = (dout[r, d] * gamma[d] - mean - x_hat[r, d] * slope) * inv_std[r, 0]
+        dgamma += products
+        dbeta += sums
+    return dgamma, dbeta

@@ -6,7 +6,7 @@ import numpy as np
 
 from . import _norms
 from ._checks import check_positive, check_range
-from ._images import channels_first, column_sums, pixels_first
+from ._images import channels_first, pixels_first
 from ._threads import in_parts
 from .base import Layer, Parameter
 
@@ -172,27 +172,19 @@ class LayerNorm(Layer):
         x = np.asarray(x, gamma.dtype)
         if x.ndim < 1 or x.shape[-1] != len(gamma):
             raise ValueError(_wrong_shape(f"(..., {len(gamma)})", x))
-        x_hat, var = _centre_rows(x.reshape(-1, len(gamma)))  # (..., D) -> (R, D), one example a row
-        inv_std = 1 / np.sqrt(var + self.eps)  # (R, 1)
-        x_hat *= inv_std
+        rows = x.reshape(-1, len(gamma))  # (..., D) -> (R, D), one example a row
+        passes = _norms.fastest(rows, _norms.LEAST_ROWS)
+        x_hat, inv_std, out = passes.normalize(rows, gamma, self.beta.value, self.eps)
         self.cache = x_hat, inv_std
-        out = x_hat * gamma
-        out += self.beta.value
         return out.reshape(x.shape)
 
     def backward(self, dout):
         x_hat, inv_std = self.cache
-        gamma, shape, dout = self.gamma.value, dout.shape, dout.reshape(x_hat.shape)
-        product = dout * x_hat
-        self.gamma.add_grad(column_sums(product))  # gamma and beta were broadcast over the rows
-        self.beta.add_grad(column_sums(dout))
-        n = len(gamma)
-        slope, mean = product @ gamma / -n, dout @ gamma / n  # of dx_hat = dout * gamma, which need not be there yet
-        dx = np.multiply(x_hat, slope[:, None], out=product)  # through the variance
-        dx -= mean[:, None]  # through the mean
-        dx += dout * gamma
-        dx *= inv_std
-        return dx.reshape(shape)
+        passes, rows = _norms.fastest(x_hat, _norms.LEAST_ROWS), np.asarray(dout, x_hat.dtype).reshape(x_hat.shape)
+        dx, dgamma, dbeta = passes.normalize_back(rows, x_hat, inv_std, self.gamma.value)
+        self.gamma.add_grad(dgamma)
+        self.beta.add_grad(dbeta)
+        return dx.reshape(dout.shape)
 
 
 def _as_rows(x):
@@ -209,15 +201,6 @@ def _from_rows(rows, shape):
         return rows
     N, C, H, W = shape
     return channels_first(rows.reshape(H, W, N, C))
-
-
-def _centre_rows(rows):
-    """(x - mean, biased variance) of each row of (R, D), the variance as a column; the mean as in `_norms.moments`."""
-    D = rows.shape[1]
-    average = np.full((D, 1), 1 / D, rows.dtype)
-    centred = rows - rows @ average
-    centred -= centred @ average
-    return centred, np.einsum("rd,rd->r", centred, centred)[:, None] / D
 
 
 def _wrong_shape(expected, x):

@@ -234,8 +234,41 @@ def test_batch_norm_in_float32_is_as_exact_wherever_x_lies(case, passes, compile
         np.testing.assert_allclose(mine, true, rtol=0, atol=2e-6 * np.abs(true).max())
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (130, 6), (0, 4)])
+def test_the_compiled_passes_of_layer_norm_do_what_numpy_does(shape, compiled_loops):
+    rng = np.random.default_rng(0)
+    rows, dout, (gamma, beta) = *rng.standard_normal((2, *shape)), rng.standard_normal((2, shape[1]))
+    rows, dout, gamma, beta = (a.astype(np.float32) for a in (rows, dout, gamma, beta))
+
+    def results(module):
+        x_hat, inv_std, out = module.normalize(rows, gamma, beta, 1e-3)
+        return x_hat, inv_std, out, *module.normalize_back(dout, x_hat, inv_std, gamma)
+
+    for mine, exact in zip(results(compiled_loops("_norms_compiled")), results(_norms), strict=True):
+        assert mine.dtype == exact.dtype
+        np.testing.assert_allclose(mine, exact, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("passes", ["plain", "compiled"])
+@pytest.mark.parametrize("shift", [0, 1e4])
+def test_layer_norm_in_float32_is_as_exact_wherever_x_lies(passes, shift, compiled_loops, monkeypatch):
+    module = compiled_loops("_norms_compiled") if passes == "compiled" else _norms
+    monkeypatch.setattr(_norms, "fastest", lambda rows, least: module)
+    x, dout = np.random.default_rng(0).standard_normal((2, 300, 16)).astype(np.float32)
+    x += np.float32(shift)
+    layer, exact = LayerNorm(16), LayerNorm(16, dtype=np.float64)
+    for mine, true in (
+        (layer.forward(x), exact.forward(x)),
+        (layer.backward(dout), exact.backward(dout)),
+        (layer.gamma.grad, exact.gamma.grad),
+        (layer.beta.grad, exact.beta.grad),
+    ):
+        np.testing.assert_allclose(mine, true, rtol=0, atol=2e-6 * np.abs(true).max())
+
+
 def test_compiled_passes_are_for_many_rows_in_float32(monkeypatch):
     monkeypatch.setattr(_norms, "compiled", lambda name: name)
+    assert _norms.fastest(np.ones((_norms.LEAST_ROWS // 4, 4), np.float32), _norms.LEAST_ROWS) == "_norms"
     many = _norms.LEAST // 4
     assert _norms.fastest(np.ones((many, 4), np.float32)) == "_norms"
     assert _norms.fastest(np.ones((many - 1, 4), np.float32)) is _norms
