@@ -10,7 +10,7 @@ import numpy as np
 
 from ._numba import compiled
 
-LEAST = 1 << 15  # elements of float32 from which on the compiled formulas are worth the import of Numba
+LEAST = 1 << 12  # elements of float32 from which on the compiled formulas are worth the import of Numba
 
 ROOT_2_OVER_PI = math.sqrt(2 / math.pi)
 CUBIC = 0.044715 * ROOT_2_OVER_PI
@@ -28,6 +28,20 @@ def gelu_tanh_backward(x, dout, dx):
     t = np.tanh(x * (ROOT_2_OVER_PI + square))
     slope = x * (ROOT_2_OVER_PI + 3 * square)  # x u'
     np.multiply(0.5 * dout, (1 + t) * (1 + (1 - t) * slope), out=dx)
+
+
+def below_largest(scores):
+    """In place, over keys: scores (B, S, T) less the largest of each query; -inf stays where a query has no key."""
+    largest = scores.max(axis=1, keepdims=True, initial=-math.inf)
+    largest[largest == -math.inf] = 0  # exp(-inf - 0) = 0 all along
+    scores -= largest
+
+
+def share(weights):
+    """In place, over keys: weights (B, S, T) divided by their sum; a query without any key keeps weights 0."""
+    total = weights.sum(axis=1, keepdims=True)
+    total[total == 0] = 1
+    weights /= total
 
 
 def fastest(x: np.ndarray) -> types.ModuleType:

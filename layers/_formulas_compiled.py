@@ -32,6 +32,40 @@ def sigmoid(z):
 
 
 @njit(**options)
+def below_largest(scores):
+    B, S, T = scores.shape
+    largest = np.empty(T, scores.dtype)
+    for b in range(B):
+        largest[:] = -np.inf
+        for s in range(S):
+            for t in range(T):
+                score = scores[b, s, t]
+                largest[t] = score if score > largest[t] or score != score else largest[t]
+        for t in range(T):
+            if largest[t] == -np.inf:
+                largest[t] = 0
+        for s in range(S):
+            for t in range(T):
+                scores[b, s, t] -= largest[t]
+
+
+@njit(**options)
+def share(weights):
+    B, S, T = weights.shape
+    total = np.empty(T, weights.dtype)
+    for b in range(B):
+        total[:] = 0
+        for s in range(S):
+            for t in range(T):
+                total[t] += weights[b, s, t]
+        for t in range(T):
+            total[t] = ONE / total[t] if total[t] != 0 else ONE
+        for s in range(S):
+            for t in range(T):
+                weights[b, s, t] *= total[t]
+
+
+@njit(**options)
 def gelu_tanh(x, out):
     for k in range(len(x)):
         u = x[k] * (ROOT_2_OVER_PI + CUBIC * x[k] * x[k])

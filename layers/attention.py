@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from . import _formulas
 from ._checks import check_positive
 from ._sequence_checks import as_steps, check_mask
 from ._threads import over_blocks
@@ -270,13 +271,12 @@ def _over_examples(function, weights, features):
 
 def _softmax(scores):
     """In place, over the last axis; a query without any key, or with -inf at all of them, gets weights 0."""
-    largest = scores.max(axis=-1, keepdims=True, initial=-math.inf)
-    largest[largest == -math.inf] = 0  # exp(-inf - 0) = 0 all along
-    scores -= largest
+    *many, T, S = scores.shape
+    keys_first = scores.mT.reshape(math.prod(many), S, T)  # a view: they lie so in memory
+    passes = _formulas.fastest(scores)
+    passes.below_largest(keys_first)
     np.exp(scores, out=scores)
-    total = scores.sum(axis=-1, keepdims=True)
-    total[total == 0] = 1
-    scores /= total
+    passes.share(keys_first)
 
 
 def _check_attention(q, k, v):

@@ -158,6 +158,23 @@ def test_the_compiled_formulas_do_what_numpy_does(n, compiled_loops):
         np.testing.assert_allclose(mine, plain, rtol=0, atol=3e-6 * np.abs(plain).max())
 
 
+@pytest.mark.parametrize("shape", [(2, 5, 3), (1, 1, 4), (3, 0, 2), (0, 3, 2), (2, 3, 0)])
+def test_the_compiled_softmax_over_keys_does_what_numpy_does(shape, compiled_loops):
+    scores = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    scores[:1, :, :1] = -np.inf  # a query without keys
+    scores[-1:, :1, -1:] = np.nan
+    scores[-1:, 1:2, 1:2] = 1e30
+
+    def results(module):
+        own, weights = scores.copy(), np.exp(-np.abs(scores))
+        module.below_largest(own)
+        module.share(weights)
+        return own, weights
+
+    for mine, exact in zip(results(compiled_loops("_formulas_compiled")), results(_formulas), strict=True):
+        np.testing.assert_allclose(mine, exact, rtol=1e-6)
+
+
 def test_compiled_formulas_are_for_long_arrays_in_float32(compiled_loops, monkeypatch):
     compiled = compiled_loops("_formulas_compiled")
     monkeypatch.setattr(_formulas, "compiled", lambda name: compiled)
