@@ -11,8 +11,8 @@ import types
 
 import numpy as np
 
-from ._images import column_sums
 from ._numba import compiled
+from ._sums import column_sums
 from ._threads import in_parts
 
 LEAST = 1 << 17  # elements of a batch norm from which on the compiled passes are worth the import of Numba

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ._checks import check_positive, feature_rows
-from ._images import column_sums
+from ._sums import column_sums
 from .base import Layer, Parameter
 from .initializers import he_normal
 

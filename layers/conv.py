@@ -9,7 +9,8 @@ import numpy as np
 from . import _winograd
 from ._checks import check_positive
 from ._correlate import correlate, correlate_filters, correlate_transposed
-from ._images import as_images, as_pair, channels_first, column_sums, pixels_first, window_positions
+from ._images import as_images, as_pair, channels_first, pixels_first, window_positions
+from ._sums import column_sums
 from ._threads import in_parts
 from .base import Layer, Parameter
 from .initializers import he_normal

@@ -4,12 +4,14 @@
 gradient of the scores alone: `y` is data, nothing flows into it. The loss of an empty batch is 0.
 """
 
+import functools
 import math
 
 import numpy as np
 
 from ._checks import check_labels, check_range
-from .activations import row_max, row_sum, stable_sigmoid
+from ._sums import row_sum
+from .activations import row_max, stable_sigmoid
 from .base import Layer
 
 
@@ -366,8 +368,14 @@ def _as_pair(scores, y):
 
 def _flat_index(scores, y):
     """Positions of the labels' scores, scores[n, y[n]], in the flattened scores, as a column (N, 1)."""
-    n, classes = scores.shape
-    return (np.arange(n) * classes + y.astype(np.intp, copy=False))[:, None]  # uint64 + int64 would be float64
+    return (_row_starts(*scores.shape) + y.astype(np.intp, copy=False))[:, None]  # uint64 + int64 would be float64
+
+
+@functools.lru_cache(maxsize=8)  # most batches are of one shape
+def _row_starts(n, classes):
+    starts = np.arange(n) * classes
+    starts.flags.writeable = False
+    return starts
 
 
 def _check_weights(class_weights):

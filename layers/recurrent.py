@@ -6,8 +6,8 @@ import numpy as np
 
 from ._checks import check_positive, feature_rows
 from ._sequence_checks import as_steps, check_lengths
+from ._sums import row_sum
 from ._threads import each
-from .activations import row_sum
 from .base import Layer, Parameter
 from .initializers import lecun_normal
 

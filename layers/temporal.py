@@ -3,8 +3,8 @@
 import numpy as np
 
 from ._checks import check_positive
-from ._images import column_sums
 from ._sequence_checks import check_indices, check_mask
+from ._sums import column_sums
 from ._threads import over_blocks
 from .base import Layer, Parameter
 from .initializers import xavier_uniform
