@@ -289,4 +289,6 @@ WORKS = [
     ("m", "scores of f, batch 64", 1.0, None, lambda: cnn_scores(64)),
     ("m", "scores of k, batch 1", 0.35, None, lambda: block_scores(1, 64, 128)),
     ("m", "scores of k, batch 64", 1.0, None, lambda: block_scores(64, 64, 128)),
+    ("m", "scores of the small k, batch 1", 0.35, None, lambda: block_scores(1, 32, 64)),
+    ("m", "scores of the small k, batch 64", 1.0, None, lambda: block_scores(64, 32, 64)),
 ]  # fmt: skip
