@@ -200,8 +200,14 @@ def main():
     options = parser.parse_args()
     warnings.simplefilter("ignore")
 
-    import sklearn as sk
-    import torch
+    try:
+        import sklearn as sk
+        import torch
+    except ImportError as missing:
+        sys.exit(f"{missing}: pip install '.[bench]'")
+    if "OPENBLAS_CORETYPE" in os.environ:
+        print(f"OPENBLAS_CORETYPE={os.environ['OPENBLAS_CORETYPE']} is set: NumPy's products, but not PyTorch's, are made for "
+              "that processor", file=sys.stderr)  # fmt: skip
 
     torch.set_num_threads(options.threads)
     print(

@@ -1,7 +1,8 @@
 """The modules whose names end in `_compiled`: the functions of another, compiled by Numba for float32.
 
 Numba keeps what it compiled in ``__pycache__`` until the file of the function changes, and does not see changes of
-functions that it calls: after one in `_tiles.py` or `_formulas_compiled.py` remove ``layers/__pycache__/*.nb?``.
+functions that it calls: after one in `_tiles.py`, `_tiles_compiled.py` or `_formulas_compiled.py` remove
+``layers/__pycache__/*.nb?``.
 """
 
 from __future__ import annotations
