@@ -5,7 +5,6 @@ import numpy as np
 from ._checks import check_positive
 from ._sequence_checks import check_indices, check_mask
 from ._sums import column_sums
-from ._threads import over_blocks
 from .base import Layer, Parameter
 from .initializers import xavier_uniform
 from .losses import SoftmaxLoss
@@ -61,14 +60,9 @@ class TemporalAffine(Layer):
             )
         rows = x.reshape(-1, len(W)) if x.size else x.reshape(0, len(W))  # (N, T, D) -> (N * T, D), one product
         self.cache = rows
-        out = np.empty((len(rows), W.shape[1]), W.dtype)
-
-        def transform(block):
-            own = np.matmul(rows[block], W, out=out[block])
-            if self.b is not None:
-                own += self.b.value  # while it is in cache
-
-        over_blocks(transform, len(rows), out.size, product=rows.size * W.shape[1])
+        out = rows.dot(W)
+        if self.b is not None:
+            out += self.b.value
         return out.reshape(*x.shape[:-1], W.shape[1])
 
     def backward(self, dout):
