@@ -205,9 +205,12 @@ def main():
         import torch
     except ImportError as missing:
         sys.exit(f"{missing}: pip install '.[bench]'")
-    if "OPENBLAS_CORETYPE" in os.environ:
-        print(f"OPENBLAS_CORETYPE={os.environ['OPENBLAS_CORETYPE']} is set: NumPy's products, but not PyTorch's, are made for "
-              "that processor", file=sys.stderr)  # fmt: skip
+    kernels = os.environ.get("OPENBLAS_CORETYPE")
+    if kernels:
+        print(
+            f"OPENBLAS_CORETYPE={kernels}: NumPy's products, not PyTorch's, are those of that processor",
+            file=sys.stderr,
+        )
 
     torch.set_num_threads(options.threads)
     print(

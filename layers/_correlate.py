@@ -144,9 +144,10 @@ def _windows_and_taps(x, filters, size, stride, before, dilation):
     down, right, one = pixels.strides
     strides = (stride[0] * down, stride[1] * right, dilation[0] * down, dilation[1] * right, one)
     windows = np.ndarray((*size, HH, WW, C), x.dtype, frame, strides=strides)  # a view, held to the frame's memory
+    count, K = math.prod(size), HH * WW * C
     if by_windows:
-        return windows.reshape(math.prod(size), -1), filters.transpose(2, 3, 1, 0).reshape(-1, F)
-    return windows.transpose(4, 2, 3, 0, 1).reshape(-1, math.prod(size)).T, filters.reshape(F, -1).T
+        return windows.reshape(count, K), filters.transpose(2, 3, 1, 0).reshape(K, F)
+    return windows.transpose(4, 2, 3, 0, 1).reshape(K, count).T, filters.reshape(F, K).T
 
 
 def overlap(before, size, extent):

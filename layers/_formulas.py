@@ -1,4 +1,4 @@
-"""Elementwise formulas of many passes; `_formulas_compiled.py` has the same with one."""
+"""Formulas of many passes over memory; `_formulas_compiled.py` has the same with fewer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ._numba import compiled
 
-LEAST = 1 << 12  # elements of float32 from which on the compiled formulas are worth the import of Numba
+LEAST = 1 << 12  # elements of float32 for which the compiled formulas are, in training, worth the import of Numba
 
 ROOT_2_OVER_PI = math.sqrt(2 / math.pi)
 CUBIC = 0.044715 * ROOT_2_OVER_PI

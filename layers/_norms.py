@@ -1,8 +1,4 @@
-"""The passes over memory of which batch and layer norm consist, in NumPy; `_norms_compiled.py` has the same with fewer.
-
-Rows are (R, N D), for D features side by side N times: of images (N, D, H, W) the R = H W pixels. So are the vectors
-that go with them, (N D,). What a forward leaves is `stored` and `shift`: x less its mean is stored - shift.
-"""
+"""The passes over memory of which batch and layer norm consist; `_norms_compiled.py` has the same with fewer."""
 
 from __future__ import annotations
 
@@ -15,8 +11,12 @@ from ._numba import compiled
 from ._sums import column_sums
 from ._threads import in_parts
 
-LEAST = 1 << 17  # elements of a batch norm from which on the compiled passes are worth the import of Numba
-LEAST_ROWS = 1 << 11  # of a layer norm, which takes NumPy ten operations each way
+LEAST_BATCH = 1 << 17  # elements of a batch norm for which the compiled passes are worth the import of Numba
+LEAST_LAYER = 1 << 11  # of a layer norm, which takes NumPy ten operations each way, in training
+
+# --- `BatchNorm`: rows are (R, N D), for D features side by side N times: of images (N, D, H, W) the R = H W pixels. So
+# are the vectors that go with them, (N D,). What forward leaves is `stored` and `shift`: x less its mean is their
+# difference.
 
 
 def centre(rows, mean):
@@ -114,7 +114,7 @@ def normalize_back(dout, x_hat, inv_std, gamma):
     return dx, dgamma, dbeta
 
 
-def fastest(rows, least=LEAST) -> types.ModuleType:
+def fastest(rows, least=LEAST_BATCH) -> types.ModuleType:
     """The module of these functions to use for such rows."""
     fits = rows.dtype == np.float32 and rows.size >= least
     return (compiled("_norms") if fits else None) or sys.modules[__name__]

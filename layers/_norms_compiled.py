@@ -14,7 +14,7 @@ from ._threads import in_parts
 BLOCK = 64  # rows whose sums are in float32
 ONE = np.float32(1)
 # The sum of a row becomes vector instructions where the compiler may choose its order.
-any_order = {**options, "fastmath": {"contract", "reassoc"}}
+any_order = {**options, "fastmath": {"reassoc"}}
 
 
 def centre(rows, mean):
@@ -130,19 +130,18 @@ def _scale_back(dout, rows, shift, slope, offset, factor, dx):
 @njit(**any_order)
 def _normalize(rows, gamma, beta, eps, x_hat, inv_std, out):
     R, D = rows.shape
+    share = ONE / np.float32(max(1, D))
     for r in range(R):
         mean = rest = squares = np.float32(0)
         for d in range(D):
-            mean += rows[r, d]
-        mean /= np.float32(D)
+            mean += rows[r, d] * share  # before the sum, which might overflow
         for d in range(D):
             x_hat[r, d] = rows[r, d] - mean
-            rest += x_hat[r, d]
-        rest /= np.float32(D)
+            rest += x_hat[r, d] * share
         for d in range(D):
             x_hat[r, d] -= rest
             squares += x_hat[r, d] * x_hat[r, d]
-        inv_std[r, 0] = ONE / np.sqrt(squares / np.float32(D) + eps)
+        inv_std[r, 0] = ONE / np.sqrt(squares * share + eps)
         for d in range(D):
             x_hat[r, d] *= inv_std[r, 0]
             out[r, d] = x_hat[r, d] * gamma[d] + beta[d]
@@ -150,7 +149,8 @@ def _normalize(rows, gamma, beta, eps, x_hat, inv_std, out):
 
 @njit(**any_order)
 def _normalize_back(dout, x_hat, inv_std, gamma, dx):
-    (R, D), n = dout.shape, np.float32(dout.shape[1])
+    R, D = dout.shape
+    share = ONE / np.float32(max(1, D))
     dgamma, dbeta = np.zeros(D), np.zeros(D)
     for first in range(0, R, BLOCK):
         products, sums = np.zeros(D, dx.dtype), np.zeros(D, dx.dtype)
@@ -162,8 +162,8 @@ def _normalize_back(dout, x_hat, inv_std, gamma, dx):
                 sums[d] += dout[r, d]
                 slope += product * gamma[d]
                 mean += dout[r, d] * gamma[d]
-            slope /= n
-            mean /= n
+            slope *= share
+            mean *= share
             for d in range(D):
                 dx[r, d] = (dout[r, d] * gamma[d] - mean - x_hat[r, d] * slope) * inv_std[r, 0]
         dgamma += products

@@ -1,4 +1,4 @@
-"""The modules whose names end in `_compiled`: the functions of another, compiled by Numba for float32.
+"""The modules whose names end in `_compiled`: what others do in NumPy, compiled by Numba for float32.
 
 Numba keeps what it compiled in ``__pycache__`` until the file of the function changes, and does not see changes of
 functions that it calls: after one in `_tiles.py`, `_tiles_compiled.py` or `_formulas_compiled.py` remove

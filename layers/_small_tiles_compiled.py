@@ -1,7 +1,7 @@
 """Winograd's convolution by tiles of 2 x 2 outputs, F(2x2, 3x3), compiled by Numba: for one image, or few pixels.
 
-There the filters are more than the pixels. At the 36 points of `_tiles.py` they are four times as many numbers, and to
-write and read these costs more than the products save; here they are 16/9 as many, for 4/9 of the products. The
+There the filters may be more than the pixels. At the 36 points of `_tiles.py` they are four times as many numbers, and
+to write and read these costs more than the products save; here they are 16/9 as many, for 4/9 of the products. The
 points are 0, 1, -1 and infinity. `_correlate.correlate` is the same without Numba.
 """
 
@@ -35,10 +35,10 @@ def G(g0, g1, g2):
 def correlate(x, filters, bias, out, padding):
     """Write into `out` (OH, OW, N, F) what windows of `x` (H, W, N, C) give, for filters (F, C, 3, 3) and bias (F,).
 
-    Threads take some of the filters each: there is more of them than of all else.
+    Threads take some of the filters each, and all of the image.
     """
-    F, C = filters.shape[:2]
-    args = _flat(x), np.ascontiguousarray(filters).reshape(F, C, 9), bias, out, *padding
+    F, C = filters.shape[:2]  # a filter and a channel: 9 numbers read, 16 written and read again
+    args = _flat(np.ascontiguousarray(x)), np.ascontiguousarray(filters).reshape(F, C, 9), bias, out, *padding
     each(lambda part: _correlate(*args, part.start, part.stop), parts_of(F, 40 * F * C))
 
 

@@ -25,7 +25,7 @@ def in_parts(function, count, size, *, product=0):
     threads, copies nothing; so each thread takes a part, with BLAS held to one thread for the time. Where `size`, the
     elements to move, is small, all is one part, since to wake another thread costs more; and BLAS, whose threads would
     cost as much, is held then too, if a `product` of the function has more multiplications than BLAS does ALONE and
-    fewer than are worth to be SHARED.
+    fewer than SHARED, from which on its threads pay. Such a product has to be NumPy's: compiled ones call another BLAS.
     """
     parts = parts_of(count, size)
     hold = len(parts) > 1 or ALONE < product < SHARED
@@ -48,7 +48,7 @@ def each(function, *things):
 
 
 def _each_on_one_thread(function, calls):
-    limits = _blas() if len(calls) > 1 else _blas()[:1]  # one call alone is NumPy's
+    limits = _blas() if len(calls) > 1 else _blas()[:1]  # see in_parts
     threads = [get() for get, _ in limits]
     if not limits or threads[0] == 1:
         return [function(*call) for call in calls]
@@ -115,7 +115,10 @@ def _loaded_blas(scipy):
 
 
 def _limit_of(library):
-    """(get, set): OpenBLAS's own functions where they are found, since the way to them takes ten times as long."""
+    """(get, set): OpenBLAS's own functions where they are found; threadpoolctl's way to them takes ten times as long.
+
+    Built with OpenMP it has a number for each thread, which is threadpoolctl's business.
+    """
     names = [f"{prefix}openblas_{{}}_num_threads{suffix}" for prefix in ("", "scipy_") for suffix in ("", "64_")]
     for name in names if getattr(library, "threading_layer", "") == "pthreads" else []:
         if hasattr(library.dynlib, name.format("set")):

@@ -22,7 +22,7 @@ A, AT, B, BT = (njit(**options)(formula) for formula in (_tiles.A, _tiles.AT, _t
 
 def correlate(x, U, bias, out, padding):
     """As `_tiles.correlate`."""
-    args = _flat(x), U, bias, _flat(out), *padding
+    args = _flat(np.ascontiguousarray(x)), U, bias, _flat(out), *padding
 
     def write(part):
         _correlate(*args, part.start, part.stop)
@@ -33,6 +33,7 @@ def correlate(x, U, bias, out, padding):
 def gradients(x, dout, U, dx, padding):
     """As `_tiles.gradients`; neighbouring parts share two rows of `dx`, which are added at the end."""
     (top, left), flat_dx = padding, _flat(np.empty_like(x[:0]) if dx is None else dx)
+    x, dout = np.ascontiguousarray(x), np.ascontiguousarray(dout)
     args = _flat(x), _flat(dout), U, flat_dx, dx is not None, top, left
 
     parts = parts_of(_tiles.count(len(dout)), 9 * dout.size)
@@ -46,7 +47,8 @@ def gradients(x, dout, U, dx, padding):
 
 
 def _flat(images):
-    return np.ascontiguousarray(images).reshape(*images.shape[:2], images.shape[2] * images.shape[3])
+    """A view, of contiguous images."""
+    return images.reshape(*images.shape[:2], images.shape[2] * images.shape[3])
 
 
 @njit(**options)

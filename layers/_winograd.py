@@ -22,9 +22,11 @@ import numpy as np
 from ._numba import compiled
 from ._tiles import count, fastest
 
-# Products at one tap, and pixels of all images, from which on the steps save more than they cost.
-_LEAST, _FEW = 1 << 17, 1 << 10
-_LEAST_PLAIN, _FEW_PLAIN = 1 << 21, 1 << 11  # in NumPy
+# Products at one tap from which on the steps save more than they cost, compiled and in NumPy; and pixels of all images,
+# with fewer of which the points of the filters cost more than the products save.
+_LEAST, _LEAST_PLAIN = 1 << 17, 1 << 21
+_FEW, _FEW_PLAIN = 640, 1 << 11
+_SMALL = 1 << 10  # pixels below which tiles of 2 x 2 are faster than those of 4 x 4
 _G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
 _G2 = np.kron(_G, _G)  # (36, 9), for both axes
 
@@ -34,15 +36,12 @@ def pays(filters, out, stride, dilation):
 
     Where pixels are few, the filters at the 36 points are more numbers than the products save.
     """
-    if not _fits(filters, out, stride, dilation):
-        return False
-    (_, F, C, *_), (OH, OW, N) = filters.shape, out.shape[:3]
-    full = 16 * count(OH) * count(OW) <= 2 * OH * OW
-    pixels, products = OH * OW * N, OH * OW * N * C * F
-    if not full or products < _LEAST:
+    pixels, products = _amounts(filters, out, stride, dilation)
+    OH, OW = out.shape[:2]
+    if products < _LEAST or 16 * count(OH) * count(OW) > 2 * OH * OW:
         return False
     if compiled("_tiles"):
-        return pixels >= min(_FEW, C * F // 32)
+        return pixels >= min(_FEW, products // pixels // 32)  # small filters are small at the points
     return products >= _LEAST_PLAIN and pixels >= _FEW_PLAIN
 
 
@@ -51,19 +50,20 @@ def forward_way(filters, out, stride, dilation):
 
     Few pixels go by tiles of 2 x 2, which are compiled or not at all.
     """
-    if not _fits(filters, out, stride, dilation):
-        return None
-    few = math.prod(out.shape[:3]) < _FEW and math.prod(out.shape) * filters.shape[2] >= _LEAST
-    small = compiled("_small_tiles") if few else None
+    pixels, products = _amounts(filters, out, stride, dilation)
+    small = compiled("_small_tiles") if products >= _LEAST and pixels < _SMALL else None
     if small:
         return small.correlate
     return correlate if pays(filters, out, stride, dilation) else None
 
 
-def _fits(filters, out, stride, dilation):
+def _amounts(filters, out, stride, dilation):
+    """(pixels, products at one tap) of what this module can do, (0, 0) of other convolutions."""
     G, F, C, *kernel_size = filters.shape
-    like = G == 1 and kernel_size == [3, 3] and stride == dilation == (1, 1)
-    return like and min(C, F) >= 8 and out.dtype == np.float32
+    if G > 1 or kernel_size != [3, 3] or not stride == dilation == (1, 1) or min(C, F) < 8 or out.dtype != np.float32:
+        return 0, 0
+    pixels = math.prod(out.shape[:3])
+    return pixels, pixels * C * F
 
 
 def correlate(x, filters, bias, out, padding):

@@ -270,9 +270,12 @@ def _over_examples(function, weights, features):
 
 
 def _softmax(scores):
-    """In place, over the last axis; a query without any key, or with -inf at all of them, gets weights 0."""
+    """In place, over the last axis, of scores (..., T, S) that lie as (..., S, T) in memory.
+
+    A query without any key, or with -inf at all of them, gets weights 0.
+    """
     *many, T, S = scores.shape
-    keys_first = scores.mT.reshape(math.prod(many), S, T)  # a view: they lie so in memory
+    keys_first = scores.mT.reshape(math.prod(many), S, T)  # a view
     passes = _formulas.fastest(scores)
     passes.below_largest(keys_first)
     np.exp(scores, out=scores)

@@ -51,7 +51,7 @@ class _Convolution(Layer):
         return None if self.b is None else self.b.value.reshape(self.groups, -1)
 
     def _grouped(self, images):
-        """(N, C, H, W) -> (H, W, N, G, C/G); one image alone as it lies, since to read it is to move it."""
+        """(N, C, H, W) -> (H, W, N, G, C/G); one image is not copied here: whoever reads it copies it anyway."""
         pixels = pixels_first(images) if len(images) > 1 else images.transpose(2, 3, 0, 1)
         return pixels.reshape(*pixels.shape[:3], self.groups, pixels.shape[3] // self.groups)
 
@@ -124,9 +124,9 @@ class Conv2D(_Convolution):
     -----
     PyTorch's ``Conv2d`` and CS231n's ``conv_forward_naive`` use the same shapes, formula and rounding of OH.
 
-    In float32 many products with 3 x 3 filters at stride 1 go Winograd's way [3]_, by tiles of 4 x 4 outputs, of 2 x 2
-    where pixels are few: the rounding error is some 5e-6 of the largest output, and nan or inf in a pixel makes nan of
-    its tiles, not of its windows alone. In float64 all goes by the formula.
+    In float32 many products with 3 x 3 filters at stride 1 go Winograd's way [3]_, by tiles of 4 x 4 outputs: the
+    rounding error is some 5e-6 of the largest output, and nan or inf in a pixel makes nan of its tiles, not of its
+    windows alone. Where pixels are few, tiles are 2 x 2, which round as windows do. In float64 all goes by the formula.
 
     References
     ----------

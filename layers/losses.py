@@ -14,6 +14,8 @@ from ._sums import row_sum
 from .activations import row_max, stable_sigmoid
 from .base import Layer
 
+_KEPT = 1 << 12  # rows of a batch for which it is kept where each starts
+
 
 class SoftmaxLoss(Layer):
     r"""Cross-entropy of the softmax of the scores: the mean over the rows of :math:`-\sum_c t_{nc} \log s_{nc}`.
@@ -368,11 +370,13 @@ def _as_pair(scores, y):
 
 def _flat_index(scores, y):
     """Positions of the labels' scores, scores[n, y[n]], in the flattened scores, as a column (N, 1)."""
-    return (_row_starts(*scores.shape) + y.astype(np.intp, copy=False))[:, None]  # uint64 + int64 would be float64
+    n, classes = scores.shape
+    starts = _kept_starts(n, classes) if n <= _KEPT else np.arange(n) * classes
+    return (starts + y.astype(np.intp, copy=False))[:, None]  # uint64 + int64 would be float64
 
 
 @functools.lru_cache(maxsize=8)  # most batches are of one shape
-def _row_starts(n, classes):
+def _kept_starts(n, classes):
     starts = np.arange(n) * classes
     starts.flags.writeable = False
     return starts

@@ -173,14 +173,15 @@ class LayerNorm(Layer):
         if x.ndim < 1 or x.shape[-1] != len(gamma):
             raise ValueError(_wrong_shape(f"(..., {len(gamma)})", x))
         rows = x.reshape(-1, len(gamma))  # (..., D) -> (R, D), one example a row
-        passes = _norms.fastest(rows, _norms.LEAST_ROWS)
+        passes = _norms.fastest(rows, _norms.LEAST_LAYER)
         x_hat, inv_std, out = passes.normalize(rows, gamma, self.beta.value, self.eps)
         self.cache = x_hat, inv_std
         return out.reshape(x.shape)
 
     def backward(self, dout):
         x_hat, inv_std = self.cache
-        passes, rows = _norms.fastest(x_hat, _norms.LEAST_ROWS), np.asarray(dout, x_hat.dtype).reshape(x_hat.shape)
+        rows = np.asarray(dout, x_hat.dtype).reshape(x_hat.shape)
+        passes = _norms.fastest(x_hat, _norms.LEAST_LAYER)
         dx, dgamma, dbeta = passes.normalize_back(rows, x_hat, inv_std, self.gamma.value)
         self.gamma.add_grad(dgamma)
         self.beta.add_grad(dbeta)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gradcheck import assert_gradients
-from layers import ReLU
+from layers import ReLU, _formulas
 from layers.attention import MultiHeadAttention, ScaledDotProductAttention
 from layers.transformer import DecoderLayer, EncoderLayer, FeedForward, NormedResidual, PatchEmbedding
 
@@ -289,3 +289,13 @@ def test_a_mask_of_the_memory_is_refused_by_its_own_name():
         DecoderLayer(4, 2).forward(x, memory, memory_mask=np.ones((2, 3, 4), bool))
     with pytest.raises(TypeError, match="activation must be a layer, such as ReLU"):
         FeedForward(4, activation="relu")
+
+
+def test_the_softmax_over_keys_is_compiled_where_that_is_there(compiled_loops, monkeypatch):
+    module, called = compiled_loops("_formulas_compiled"), []
+    monkeypatch.setattr(_formulas, "compiled", lambda name: called.append(name) or module)
+    q, k, v = np.random.default_rng(0).standard_normal((3, 2, 64, 8)).astype(np.float32)
+    layer, exact = ScaledDotProductAttention(), ScaledDotProductAttention()
+    out = layer.forward(q, k, v)
+    assert called == ["_formulas"]
+    np.testing.assert_allclose(out, exact.forward(*(a.astype(np.float64) for a in (q, k, v))), rtol=0, atol=1e-6)

@@ -336,3 +336,10 @@ def test_a_transposed_output_of_no_pixels_is_refused():
 def test_output_padding_of_a_whole_stride_is_refused():
     with pytest.raises(ValueError, match=r"output_padding must be less than stride .*; got \(2, 2\)"):
         ConvTranspose2D(1, 1, 3, stride=2, output_padding=2)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 0, 4), (1, 3, 4, 0), (2, 3, 0, 4)])
+def test_images_without_pixels_are_enlarged_and_back(shape):
+    layer = ConvTranspose2D(3, 8, 3, rng=0)
+    out = layer.forward(np.zeros(shape, np.float32))
+    assert layer.backward(out).shape == shape

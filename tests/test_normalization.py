@@ -268,8 +268,10 @@ def test_layer_norm_in_float32_is_as_exact_wherever_x_lies(passes, shift, compil
 
 def test_compiled_passes_are_for_many_rows_in_float32(monkeypatch):
     monkeypatch.setattr(_norms, "compiled", lambda name: name)
-    assert _norms.fastest(np.ones((_norms.LEAST_ROWS // 4, 4), np.float32), _norms.LEAST_ROWS) == "_norms"
-    many = _norms.LEAST // 4
+    layer = _norms.LEAST_LAYER
+    assert _norms.fastest(np.ones((layer // 4, 4), np.float32), layer) == "_norms"
+    assert _norms.fastest(np.ones((layer // 4 - 1, 4), np.float32), layer) is _norms
+    many = _norms.LEAST_BATCH // 4
     assert _norms.fastest(np.ones((many, 4), np.float32)) == "_norms"
     assert _norms.fastest(np.ones((many - 1, 4), np.float32)) is _norms
     assert _norms.fastest(np.ones((many, 4), np.float16)) is _norms
@@ -278,5 +280,43 @@ def test_compiled_passes_are_for_many_rows_in_float32(monkeypatch):
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, int])
 def test_a_dout_of_another_dtype_gives_dx_in_that_of_the_layer(dtype):
     layer = BatchNorm(4)
-    layer.forward(np.random.default_rng(0).standard_normal((_norms.LEAST // 4, 4)))
-    assert layer.backward(np.ones((_norms.LEAST // 4, 4), dtype)).dtype == np.float32
+    layer.forward(np.random.default_rng(0).standard_normal((_norms.LEAST_BATCH // 4, 4)))
+    assert layer.backward(np.ones((_norms.LEAST_BATCH // 4, 4), dtype)).dtype == np.float32
+
+
+def test_layer_norm_goes_by_the_compiled_passes_where_they_are(compiled_loops, monkeypatch):
+    module = compiled_loops("_norms_compiled")
+    called = []
+    monkeypatch.setattr(_norms, "compiled", lambda name: called.append(name) or module)
+    layer, x = LayerNorm(8), np.ones((_norms.LEAST_LAYER // 8, 8), np.float32)
+    layer.backward(layer.forward(x))
+    assert called == ["_norms", "_norms"]
+
+
+def test_the_compiled_gradients_of_a_layer_norm_are_summed_over_parts(compiled_loops, monkeypatch):
+    module = compiled_loops("_norms_compiled")
+    monkeypatch.setattr(module, "in_parts", lambda function, n, size: [function(slice(0, 3)), function(slice(3, n))])
+    rows, dout = np.random.default_rng(0).standard_normal((2, 10, 4)).astype(np.float32)
+    gamma, beta = np.ones(4, np.float32), np.zeros(4, np.float32)
+    x_hat, inv_std, out = module.normalize(rows, gamma, beta, 1e-5)
+    exact = _norms.normalize(rows, gamma, beta, 1e-5)
+    for mine, true in zip((x_hat, inv_std, out), exact, strict=True):
+        np.testing.assert_allclose(mine, true, rtol=1e-4, atol=1e-5)
+    for mine, true in zip(
+        module.normalize_back(dout, x_hat, inv_std, gamma), _norms.normalize_back(dout, *exact[:2], gamma), strict=True
+    ):
+        np.testing.assert_allclose(mine, true, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("passes", ["plain", "compiled"])
+def test_layer_norm_does_not_overflow_in_a_sum(passes, compiled_loops):
+    module = compiled_loops("_norms_compiled") if passes == "compiled" else _norms
+    rows = np.full((2, 64), 1e37, np.float32)
+    _, _, out = module.normalize(rows, np.ones(64, np.float32), np.zeros(64, np.float32), 1e-5)
+    assert np.isfinite(out).all()
+
+
+def test_layer_norm_takes_a_dout_of_another_dtype():
+    layer = LayerNorm(4)
+    layer.forward(np.ones((3, 4), np.float32))
+    assert layer.backward(np.ones((3, 4))).dtype == np.float32

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -97,6 +98,20 @@ def test_what_holds_blas_is_what_threadpoolctl_sees():
         set_(1)
         assert {pool["num_threads"] for pool in threadpool_info() if "numpy" in pool["filepath"]} <= {1}
         assert get() == 1
+
+
+def test_openblas_is_held_by_its_own_functions_and_scipy_s_as_well(monkeypatch):
+    class Library:
+        threading_layer = "pthreads"
+        dynlib = types.SimpleNamespace(scipy_openblas_get_num_threads64_="get", scipy_openblas_set_num_threads64_="set")
+
+    assert _threads._limit_of(Library) == ("get", "set")
+    set_to = []
+    monkeypatch.setattr(
+        _threads, "_blas", lambda: [(lambda: 2, lambda n, of=of: set_to.append((of, n))) for of in "ns"]
+    )
+    _threads.each(str, range(2))
+    assert set_to == [("n", 1), ("s", 1), ("n", 2), ("s", 2)]
 
 
 def test_blas_of_another_kind_is_held_as_threadpoolctl_does():
