@@ -330,8 +330,13 @@ def _remembering(forward: Any) -> Any:
             self._out_shape = _shape_of(out)
         return out
 
-    def of_x(self: Any, x: Any) -> Any:
-        return note(self, forward(self, x))
+    def of_x(self: Any, x: Any) -> Any:  # `note` written out, a call less
+        out = forward(self, x)
+        try:
+            self._out_shape = out.shape
+        except AttributeError:
+            self._out_shape = _shape_of(out)
+        return out
 
     def of_any(self: Any, *inputs: Any, **options: Any) -> Any:
         return note(self, forward(self, *inputs, **options))
