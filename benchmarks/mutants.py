@@ -153,7 +153,7 @@ def remember_caches(cases):
 
 
 def functions_of_backward(case):
-    """The functions of the package that run in backward and not in forward."""
+    """The functions of the package that run in backward and not in forward; not those whose results are kept."""
     layer, inputs = case.make().astype(np.float64), case.draw()
     ran = {"forward": {}, "backward": {}}
 
@@ -182,7 +182,8 @@ def functions_of_backward(case):
     found = {}
     for code, frame in ran["backward"].items():
         for names in (*owners, frame.f_globals):
-            function = inspect.unwrap(names.get(code.co_name)) if callable(names.get(code.co_name)) else None
+            function = names.get(code.co_name)
+            function = inspect.unwrap(function) if callable(function) and not hasattr(function, "cache_info") else None
             if getattr(function, "__code__", None) is code and code not in ran["forward"]:
                 found[code] = function
     return list(found.values())
