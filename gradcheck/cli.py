@@ -14,14 +14,14 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 from . import gradescope
 from .report import TELL, folded, passes
 from .rewrite import Edit, apply
-from .runner import Checked, Refused, run, steps
+from .runner import TICK, Checked, Refused, run, steps
 
 EPILOG = """\
 exit status: 0 all is right; 1 something is wrong, or (--strict) undecided or
@@ -226,7 +226,15 @@ def _check(files: list[Path], order: dict[str, Any], timeout: float, stop: threa
         yield from steps(files[0], order, timeout, stop)
         return
     with ThreadPoolExecutor(max_workers=min(len(files), os.cpu_count() or 1)) as pool:
-        yield from pool.map(lambda file: run(file, order, timeout, stop), files)
+        futures = [pool.submit(run, file, order, timeout, stop) for file in files]
+        try:
+            for future in futures:
+                while not wait([future], timeout=TICK).done:
+                    pass  # a Ctrl-C that came on the way into an endless wait would not be seen
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
 
 
 def _told(error: dict[str, Any]) -> str:
