@@ -7,7 +7,6 @@ points are 0, 1, -1 and infinity. `_correlate.correlate` is the same without Num
 
 import numpy as np
 from numba import njit
-from scipy.linalg import cython_blas  # noqa: F401  compiled products call it: `_threads.py` is to know
 
 from ._numba import options
 from ._threads import each, parts_of
